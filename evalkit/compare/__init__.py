@@ -1,0 +1,1 @@
+"""Pairing, comparison, decision, baselines, planning."""

@@ -1,0 +1,1 @@
+"""The frozen nouns of the harness. No input, no output, no model calls."""

@@ -1,0 +1,1 @@
+"""Graders: checks, which are deterministic, and judges, which ask a model."""

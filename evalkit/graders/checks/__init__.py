@@ -1,0 +1,1 @@
+"""The deterministic graders, one family a module."""

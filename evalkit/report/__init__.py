@@ -1,0 +1,1 @@
+"""Renderers: a verdict in, text or files out."""
