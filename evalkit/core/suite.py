@@ -51,8 +51,8 @@ class GraderSpec(Frozen):
 class MetricRule(Frozen):
     """One claim that must hold.
 
-    ``margin`` is an absolute loss in the metric's unit, at least 0; ``max_ratio`` a ratio candidate / baseline, at least 1;
-    ``bound`` the line for the absolute rules. ``metric`` may end in a quantile, as in ``latency_s.p95``.
+    ``margin`` is an absolute loss in the metric's unit, at least 0; ``max_ratio`` a ratio candidate / baseline, at
+    least 1; ``bound`` the line for the absolute rules. ``metric`` may end in a quantile, as in ``latency_s.p95``.
     """
 
     metric: str
