@@ -1,0 +1,90 @@
+"""The statistical core: gate tests, intervals, standard errors, multiplicity, planning.
+
+Pure functions over numpy arrays; imports numpy only (scipy on first use) and nothing of evalkit outside this
+package. Results are frozen dataclasses; no function returns NaN or a sentinel: input that cannot be analysed
+raises `StatsError`, data that prove nothing carry a reason. Methods, assumptions and measured error rates:
+docs/statistics.md.
+"""
+
+from evalkit.stats.absolute import gate_from_null
+from evalkit.stats.binary import (
+    clopper_pearson,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+    mcnemar_chi2,
+    mcnemar_exact,
+    mcnemar_exact_one_sided,
+    mcnemar_midp,
+    newcombe_paired,
+    tango_interval,
+    tango_p,
+    tango_variance,
+    tango_z,
+    wilson,
+)
+from evalkit.stats.cluster import clustered_se, iid_se, mean_interval, paired_interval
+from evalkit.stats.errors import StatsError
+from evalkit.stats.estimate import Estimate, Interval, Test
+from evalkit.stats.gate import GateResult, PValue, Target, gate_test, p_value
+from evalkit.stats.multiplicity import benjamini_hochberg, holm
+from evalkit.stats.paired import mean_gate, paired_t_p, sign_flip_exact, sign_flip_random, unbounded_gate
+from evalkit.stats.power import (
+    NeededItems,
+    PassChance,
+    detectable_effect,
+    discordance_upper,
+    min_clusters,
+    needed_items,
+    needed_n,
+    probability_passes,
+    probability_unchanged_passes,
+)
+from evalkit.stats.ratio import ratio_gate, ratio_of_sums
+
+__all__ = [
+    "Estimate",
+    "GateResult",
+    "Interval",
+    "NeededItems",
+    "PValue",
+    "PassChance",
+    "StatsError",
+    "Target",
+    "Test",
+    "benjamini_hochberg",
+    "clopper_pearson",
+    "clopper_pearson_lower",
+    "clopper_pearson_upper",
+    "clustered_se",
+    "detectable_effect",
+    "discordance_upper",
+    "gate_from_null",
+    "gate_test",
+    "holm",
+    "iid_se",
+    "mcnemar_chi2",
+    "mcnemar_exact",
+    "mcnemar_exact_one_sided",
+    "mcnemar_midp",
+    "mean_gate",
+    "mean_interval",
+    "min_clusters",
+    "needed_items",
+    "needed_n",
+    "newcombe_paired",
+    "p_value",
+    "paired_interval",
+    "paired_t_p",
+    "probability_passes",
+    "probability_unchanged_passes",
+    "ratio_gate",
+    "ratio_of_sums",
+    "sign_flip_exact",
+    "sign_flip_random",
+    "tango_interval",
+    "tango_p",
+    "tango_variance",
+    "tango_z",
+    "unbounded_gate",
+    "wilson",
+]
