@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from evalkit.stats.errors import StatsError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from evalkit.stats.special import FloatArray, IntArray
 
@@ -75,6 +75,8 @@ def cluster_codes(clusters: Iterable[object], n: int) -> IntArray:
     Raises:
         StatsError: the length differs from ``n``, or a label is None or not hashable.
     """
+    if isinstance(clusters, np.ndarray) and clusters.dtype.kind in "iub" and clusters.shape == (n,):
+        return _integer_codes(clusters)
     labels = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
     if len(labels) != n:
         raise StatsError(f"{len(labels)} cluster labels for {n} values")
@@ -86,6 +88,11 @@ def cluster_codes(clusters: Iterable[object], n: int) -> IntArray:
     if None in seen:
         raise StatsError("every item needs a cluster label; None was given")
     return np.asarray(codes, dtype=np.int64)
+
+
+def _integer_codes(labels: NDArray[Any]) -> IntArray:
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first)).astype(np.int64)[inverse]
 
 
 def check_level(alpha: float, *, name: str = "alpha") -> None:

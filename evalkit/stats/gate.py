@@ -52,10 +52,10 @@ class GateResult:
     """What one rule's data say, before any decision.
 
     ``low`` and ``high`` are the one-sided level-alpha bounds of the effect, together the two-sided interval
-    of level ``confidence`` = 1 - 2 alpha. ``p_pass`` tests the effect at ``null_pass`` (rejected: the rule
-    holds), ``p_fail`` at ``null_fail`` (rejected: the rule is broken). A flag ``*_is_bound`` says that p is
-    only known to be at least the number shown. ``no_evidence`` is set when the data cannot reject anything
-    whatever their values.
+    of level ``confidence`` = 1 - 2 alpha; a bound is infinite where the data of an unbounded metric give
+    none. ``p_pass`` tests the effect at ``null_pass`` (rejected: the rule holds), ``p_fail`` at ``null_fail``
+    (rejected: the rule is broken). A flag ``*_is_bound`` says that p is only known to be at least the number
+    shown. ``no_evidence`` is set when the data cannot reject anything whatever their values.
     """
 
     effect: float

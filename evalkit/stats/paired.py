@@ -5,6 +5,7 @@ Bounded scores use `gate.gate_test`; ratios of cost or latency use `ratio.ratio_
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,8 +105,8 @@ def mean_gate(
     reach = t_quantile(alpha, df) * se
     return GateResult(
         effect=mean,
-        low=min(mean - reach, null_pass) if reason else mean - reach,
-        high=max(mean + reach, null_fail) if reason else mean + reach,
+        low=-math.inf if reason else mean - reach,
+        high=math.inf if reason else mean + reach,
         confidence=1.0 - 2.0 * alpha,
         p_pass=1.0 if reason else t_tail((mean - null_pass) / se, df),
         p_fail=1.0 if reason else t_tail((null_fail - mean) / se, df),

@@ -151,7 +151,7 @@ def ratio_gate(
     return GateResult(
         effect=fit.ratio,
         low=0.0 if reason else low,
-        high=max(high, max_ratio) if reason else high,
+        high=math.inf if reason else high,
         confidence=1.0 - 2.0 * alpha,
         p_pass=1.0 if reason else _tail(fit, max_ratio, se=se, df=df, effective=effective, upper=False),
         p_fail=1.0 if reason else _tail(fit, 1.0, se=se, df=df, effective=effective, upper=True),
