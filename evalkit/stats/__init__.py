@@ -6,7 +6,7 @@ raises `StatsError`, data that prove nothing carry a reason. Methods, assumption
 docs/statistics.md.
 """
 
-from evalkit.stats.absolute import gate_from_null
+from evalkit.stats.absolute import Direction, gate_from_null, p_from_null
 from evalkit.stats.binary import (
     clopper_pearson,
     clopper_pearson_lower,
@@ -22,6 +22,7 @@ from evalkit.stats.binary import (
     tango_z,
     wilson,
 )
+from evalkit.stats.bootstrap import bootstrap_mean
 from evalkit.stats.cluster import clustered_se, iid_se, mean_interval, paired_interval
 from evalkit.stats.errors import StatsError
 from evalkit.stats.estimate import Estimate, Interval, Test
@@ -39,9 +40,22 @@ from evalkit.stats.power import (
     probability_passes,
     probability_unchanged_passes,
 )
-from evalkit.stats.ratio import ratio_gate, ratio_of_sums
+from evalkit.stats.quantile import quantile_bootstrap, quantile_difference_gate, quantile_gate,
+sample_quantile from evalkit.stats.ratio import ratio_gate, ratio_of_sums from evalkit.stats.select import
+Choice, choose, kind_of from evalkit.stats.trials import (
+    VarianceSplit,
+    item_means,
+    pass_at_k,
+    pass_hat_k,
+    suite_pass_at_k,
+    suite_pass_hat_k,
+    variance_split,
+)
+from evalkit.stats.weights import effective_n, hajek_mean
 
 __all__ = [
+    "Choice",
+    "Direction",
     "Estimate",
     "GateResult",
     "Interval",
@@ -51,17 +65,24 @@ __all__ = [
     "StatsError",
     "Target",
     "Test",
+    "VarianceSplit",
     "benjamini_hochberg",
+    "bootstrap_mean",
+    "choose",
     "clopper_pearson",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "clustered_se",
     "detectable_effect",
     "discordance_upper",
+    "effective_n",
     "gate_from_null",
     "gate_test",
+    "hajek_mean",
     "holm",
     "iid_se",
+    "item_means",
+    "kind_of",
     "mcnemar_chi2",
     "mcnemar_exact",
     "mcnemar_exact_one_sided",
@@ -72,19 +93,29 @@ __all__ = [
     "needed_items",
     "needed_n",
     "newcombe_paired",
+    "p_from_null",
     "p_value",
     "paired_interval",
     "paired_t_p",
+    "pass_at_k",
+    "pass_hat_k",
     "probability_passes",
     "probability_unchanged_passes",
+    "quantile_bootstrap",
+    "quantile_difference_gate",
+    "quantile_gate",
     "ratio_gate",
     "ratio_of_sums",
+    "sample_quantile",
     "sign_flip_exact",
     "sign_flip_random",
+    "suite_pass_at_k",
+    "suite_pass_hat_k",
     "tango_interval",
     "tango_p",
     "tango_variance",
     "tango_z",
     "unbounded_gate",
+    "variance_split",
     "wilson",
 ]

@@ -5,7 +5,7 @@ Independent binary scores use Clopper-Pearson; everything else the gate function
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from evalkit.stats.arrays import as_values, check_level
 from evalkit.stats.binary import clopper_pearson_lower, clopper_pearson_upper
 from evalkit.stats.errors import StatsError
-from evalkit.stats.gate import DECIMALS, GateResult, Grouped, agree, assess, group, tail_probability
+from evalkit.stats.gate import DECIMALS, GateResult, Grouped, PValue, agree, assess, group, tail_probability
 from evalkit.stats.special import FloatArray, binomial_at_least, binomial_at_most
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from evalkit.stats.gate import Target
 
-__all__ = ["EXACT_METHOD", "Direction", "gate_from_null"]
+__all__ = ["EXACT_METHOD", "Direction", "gate_from_null", "p_from_null"]
 
 EXACT_METHOD = "clopper-pearson/1"
 Direction = Literal["at_least", "at_most"]
@@ -67,8 +67,94 @@ def gate_from_null(
         StatsError: the input cannot be analysed, or a value or the bound lies outside the range.
     """
     check_level(alpha)
-    lowest, highest = score_range
     array = as_values(values)
+    prepared = _prepare(
+        array,
+        bound=bound,
+        direction=direction,
+        clusters=clusters,
+        target=target,
+        max_cluster_effect=max_cluster_effect,
+        weights=weights,
+        score_range=score_range,
+        binary=binary,
+    )
+    if prepared.exact:
+        return _exact(array, prepared.grouped, bound=bound, direction=direction, alpha=alpha)
+    result = assess(prepared.grouped, null_pass=0.0, null_fail=0.0, alpha=alpha, weighted=weights is not None)
+    sign, width = prepared.sign, prepared.width
+    low, high = _on_scale(result, bound=bound, width=width, sign=sign, alpha=alpha)
+    return replace(
+        result,
+        effect=bound + sign * width * result.effect,
+        low=max(low, score_range[0]),
+        high=min(high, score_range[1]),
+        null_pass=bound,
+        null_fail=bound,
+        variance=result.variance * width * width,
+        why=f"{result.why}; score minus the bound {bound:g}",
+    )
+
+
+def p_from_null(
+    values: ArrayLike,
+    *,
+    bound: float,
+    direction: Direction,
+    clusters: Iterable[object] | None = None,
+    target: Target = "items",
+    max_cluster_effect: float = 1.0,
+    weights: ArrayLike | None = None,
+    score_range: tuple[float, float] = (0.0, 1.0),
+    binary: bool | None = None,
+) -> PValue:
+    """Returns ``p_pass`` of `gate_from_null`, without the interval.
+
+    Raises:
+        StatsError: as `gate_from_null`.
+    """
+    array = as_values(values)
+    prepared = _prepare(
+        array,
+        bound=bound,
+        direction=direction,
+        clusters=clusters,
+        target=target,
+        max_cluster_effect=max_cluster_effect,
+        weights=weights,
+        score_range=score_range,
+        binary=binary,
+    )
+    if not prepared.exact:
+        return tail_probability(prepared.grouped.deciding, 0.0)
+    k, n = round(float(array.sum())), array.size
+    tail = binomial_at_least if direction == "at_least" else binomial_at_most
+    return PValue(tail(k, n, bound))
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Scores as signed shares of the range above the bound, and whether the exact binomial applies."""
+
+    grouped: Grouped
+    exact: bool
+    sign: float
+    width: float
+
+
+def _prepare(
+    array: FloatArray,
+    *,
+    bound: float,
+    direction: Direction,
+    clusters: Iterable[object] | None,
+    target: Target,
+    max_cluster_effect: float,
+    weights: ArrayLike | None,
+    score_range: tuple[float, float],
+    binary: bool | None,
+) -> _Prepared:
+    lowest, highest = score_range
     _check_range(array, bound, lowest, highest)
     if direction not in ("at_least", "at_most"):
         raise StatsError(f'direction must be "at_least" or "at_most", not "{direction}"')
@@ -79,20 +165,8 @@ def gate_from_null(
     grouped = group(
         scaled, clusters=clusters, target=target, weights=weights, down=down, up=up, cap=max_cluster_effect
     )
-    if weights is None and grouped.target != "new" and _is_binary(array, binary, score_range):
-        return _exact(array, grouped, bound=bound, direction=direction, alpha=alpha)
-    result = assess(grouped, null_pass=0.0, null_fail=0.0, alpha=alpha, weighted=weights is not None)
-    low, high = _on_scale(result, bound=bound, width=width, sign=sign, alpha=alpha)
-    return replace(
-        result,
-        effect=bound + sign * width * result.effect,
-        low=max(low, lowest),
-        high=min(high, highest),
-        null_pass=bound,
-        null_fail=bound,
-        variance=result.variance * width * width,
-        why=f"{result.why}; score minus the bound {bound:g}",
-    )
+    exact = weights is None and target != "new" and _is_binary(array, binary, score_range)
+    return _Prepared(grouped, exact, sign, width)
 
 
 def _on_scale(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.stats.absolute import gate_from_null
+from evalkit.stats.absolute import gate_from_null, p_from_null
 from evalkit.stats.arrays import as_values, check_level, cluster_codes, paired_values
 from evalkit.stats.bootstrap import resampled_means
 from evalkit.stats.errors import StatsError
@@ -50,7 +50,7 @@ def _check_quantile(quantile: float) -> None:
 
 
 def sample_quantile(values: ArrayLike, quantile: float) -> float:
-    """Returns the smallest value that at least a share ``quantile`` of ``values``, shape (n,), does not exceed."""
+    """Returns the smallest of ``values``, shape (n,), that a share ``quantile`` or more does not exceed."""
     _check_quantile(quantile)
     array = np.sort(as_values(values))
     return float(array[_rank(array.size, quantile) - 1])
@@ -72,15 +72,9 @@ class _Exceedance:
     max_cluster_effect: float
 
     def test(self, threshold: float, direction: Direction) -> GateResult:
-        """Returns the rule "the quantile is ``direction`` the threshold" as a rule on the exceedance rate.
-
-        "at least" counts values >= threshold, so that both rules hold weakly at a value with positive
-        probability.
-        """
-        at_most = direction == "at_most"
-        exceeds = self.values > threshold if at_most else self.values >= threshold
+        """Returns the rule "the quantile is ``direction`` the threshold" as a rule on the exceedance rate."""
         return gate_from_null(
-            exceeds,
+            self._exceeds(threshold, direction),
             bound=1.0 - self.quantile,
             direction=direction,
             alpha=self.alpha,
@@ -90,13 +84,27 @@ class _Exceedance:
             binary=True,
         )
 
+    def _exceeds(self, threshold: float, direction: Direction) -> FloatArray:
+        """Counts ties for "at least", so that both rules hold weakly at a value with positive probability."""
+        exceeds = self.values > threshold if direction == "at_most" else self.values >= threshold
+        return exceeds.astype(np.float64)
+
     def proven(self, threshold: float, direction: Direction) -> bool:
         """Returns whether the rule is shown at the threshold."""
-        return self.test(threshold, direction).p_pass <= self.alpha
+        p_pass = p_from_null(
+            self._exceeds(threshold, direction),
+            bound=1.0 - self.quantile,
+            direction=direction,
+            clusters=self.codes,
+            target=self.target,
+            max_cluster_effect=self.max_cluster_effect,
+            binary=True,
+        )
+        return p_pass.value <= self.alpha
 
 
 def _bound(exceedance: _Exceedance, ordered: FloatArray, *, upper: bool) -> float:
-    """Returns the order statistic closest to the quantile that the test proves a bound, or +-inf without one."""
+    """Returns the order statistic nearest to the quantile that is proven a bound, or +-inf."""
     start, end = _rank(ordered.size, exceedance.quantile) - 1, ordered.size - 1 if upper else 0
     direction: Direction = "at_most" if upper else "at_least"
     if not exceedance.proven(float(ordered[end]), direction):
@@ -124,9 +132,9 @@ def quantile_gate(
     """Returns whether a quantile is at most (or at least) ``bound``.
 
     ``effect``, ``low`` and ``high`` are on the scale of the values, the bounds order statistics; a bound is
-    infinite where the data give none (no upper bound of a 95th percentile below 59 units). ``p_pass`` and
-    ``p_fail`` come from the exceedance rate at ``bound``; ``variance`` is that rate's. Values censored at a
-    deadline keep their place as long as the bound lies below the deadline.
+    infinite where the data give none (no upper bound of a 95th percentile below 59 units). at_most holds when
+    ``high <= bound``. ``p_pass`` and ``p_fail`` come from the exceedance rate at ``bound``; ``variance`` is
+    that rate's. Values censored at a deadline keep their place as long as the bound lies below the deadline.
 
     Args:
         values: shape (n_items,).
@@ -206,7 +214,7 @@ def quantile_difference_gate(
     target: Target = "items",
     max_cluster_effect: float = 1.0,
 ) -> GateResult:
-    """Returns whether the candidate exceeds the baseline's sample quantile more often than the baseline, by ``margin``.
+    """Returns whether the candidate exceeds the baseline's quantile more often than the baseline does.
 
     ``effect`` is a difference of rates (baseline's exceedances minus the candidate's, so that higher is
     better). The threshold is the baseline's sample quantile, taken as fixed.
@@ -214,7 +222,7 @@ def quantile_difference_gate(
     Args:
         candidate: shape (n_pairs,), lower is better.
         baseline: the same items in the same order.
-        margin: tolerated increase of the exceedance rate.
+        margin: tolerated increase of the exceedance rate, 0 <= margin < 1.
         quantile: in (0, 1).
         alpha: one-sided level.
         clusters: one hashable label an item, or None.

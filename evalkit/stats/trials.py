@@ -89,7 +89,7 @@ def suite_pass_at_k(
     clusters: Iterable[object] | None = None,
     alpha: float = 0.05,
 ) -> Estimate:
-    """Returns the mean of `pass_at_k` over items with its t interval; passes and trials of shape (n_items,)."""
+    """Returns the mean of `pass_at_k` over items with its t interval; both counts of shape (n_items,)."""
     return _suite(pass_at_k, passes, trials, k, clusters, alpha)
 
 
@@ -101,7 +101,7 @@ def suite_pass_hat_k(
     clusters: Iterable[object] | None = None,
     alpha: float = 0.05,
 ) -> Estimate:
-    """Returns the mean of `pass_hat_k` over items with its t interval; passes and trials of shape (n_items,)."""
+    """Returns the mean of `pass_hat_k` over items with its t interval; both counts of shape (n_items,)."""
     return _suite(pass_hat_k, passes, trials, k, clusters, alpha)
 
 
