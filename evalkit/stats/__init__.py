@@ -40,10 +40,15 @@ from evalkit.stats.power import (
     probability_passes,
     probability_unchanged_passes,
 )
-from evalkit.stats.quantile import quantile_bootstrap, quantile_difference_gate, quantile_gate, sample_quantile
+from evalkit.stats.quantile import (
+    quantile_bootstrap,
+    quantile_difference_gate,
+    quantile_gate,
+    sample_quantile,
+)
 from evalkit.stats.ratio import ratio_gate, ratio_of_sums
-from evalkit.stats.select import
-Choice, choose, kind_of from evalkit.stats.trials import (
+from evalkit.stats.select import Choice, choose, kind_of
+from evalkit.stats.trials import (
     VarianceSplit,
     item_means,
     pass_at_k,
@@ -55,6 +60,7 @@ Choice, choose, kind_of from evalkit.stats.trials import (
 from evalkit.stats.weights import effective_n, hajek_mean
 
 __all__ = [
+    "Choice",
     "Direction",
     "Estimate",
     "GateResult",
@@ -65,8 +71,10 @@ __all__ = [
     "StatsError",
     "Target",
     "Test",
+    "VarianceSplit",
     "benjamini_hochberg",
     "bootstrap_mean",
+    "choose",
     "clopper_pearson",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
@@ -79,6 +87,8 @@ __all__ = [
     "hajek_mean",
     "holm",
     "iid_se",
+    "item_means",
+    "kind_of",
     "mcnemar_chi2",
     "mcnemar_exact",
     "mcnemar_exact_one_sided",
@@ -93,6 +103,8 @@ __all__ = [
     "p_value",
     "paired_interval",
     "paired_t_p",
+    "pass_at_k",
+    "pass_hat_k",
     "probability_passes",
     "probability_unchanged_passes",
     "quantile_bootstrap",
@@ -103,10 +115,13 @@ __all__ = [
     "sample_quantile",
     "sign_flip_exact",
     "sign_flip_random",
+    "suite_pass_at_k",
+    "suite_pass_hat_k",
     "tango_interval",
     "tango_p",
     "tango_variance",
     "tango_z",
     "unbounded_gate",
+    "variance_split",
     "wilson",
 ]
