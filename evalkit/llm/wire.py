@@ -83,3 +83,5 @@ class ChatResponse(Frozen):
     latency_s: float | None = None
     first_token_s: float | None = None
     cost_usd: float | None = None
+    recorded: JsonObject = {}
+    """Further columns of the row a replayed answer was read from; empty for a live answer."""
