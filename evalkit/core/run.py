@@ -53,6 +53,7 @@ class GitInfo(Frozen):
 class RunManifest(Frozen):
     """A run without its rows: what was asked of what, and under which conditions.
 
+    ``plan_digest`` covers everything that decides the outputs: two commands with the same one are the same run.
     ``draw`` names one independent set of calls. ``batch`` is shared by runs whose calls were interleaved, without which
     latencies are not comparable. ``restricted`` says why the run gives no verdict (``-k``, ``--last-failed``, ``-x``);
     ``limit`` is the length of the seeded prefix when ``--limit`` was given.
@@ -68,6 +69,7 @@ class RunManifest(Frozen):
     seed: int
     draw: str
     batch: str
+    plan_digest: str = ""
     metrics: Many[MetricInfo] = ()
     graders: JsonObject = {}
     """Grader name to ``name@digest``."""

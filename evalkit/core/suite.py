@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from evalkit.base.hashing import digest
+from evalkit.base.hashing import digest, short
 from evalkit.base.model import Frozen, JsonObject, Many
 from evalkit.core.candidate import Candidate
 from evalkit.core.item import DatasetInfo, Item
@@ -43,9 +43,14 @@ class GraderSpec(Frozen):
     where: str | None = None
 
     @property
+    def score_digest(self) -> str:
+        """The digest under which its scores are stored: the grader's own, and how this entry names and applies it."""
+        return digest([self.digest, self.name, self.when, self.negate])
+
+    @property
     def id(self) -> str:
-        """``name@digest``, the digest cut to 12 digits."""
-        return f"{self.name}@{self.digest[:12]}"
+        """``name@digest``, the score digest cut to 12 digits."""
+        return f"{self.name}@{short(self.score_digest)}"
 
 
 class MetricRule(Frozen):

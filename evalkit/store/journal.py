@@ -26,7 +26,7 @@ from evalkit.core.run import RunManifest
 from evalkit.llm.wire import ChatResponse
 from evalkit.store.group_commit import GroupCommit, connect, store_error
 
-__all__ = ["Journal", "JournalReader", "StoredCall"]
+__all__ = ["Journal", "JournalReader", "RecordedOutput", "StoredCall"]
 
 FORMAT = 1
 _SCHEMA = (
@@ -54,6 +54,16 @@ class StoredCall:
     seq: int
     status: str
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedOutput:
+    """An output with its place: ``position`` in analysis order, ``seq`` of its final call, and the item asked about."""
+
+    position: int
+    seq: int
+    item: Item
+    output: Output
 
 
 class Journal:
@@ -177,18 +187,21 @@ class JournalReader:
             found[(position, trial, step)] = StoredCall(seq, status, code)
         return found
 
-    def outputs(self, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Output]]:
-        """Yield ``(position, output)`` in analysis order, positions in [start, stop), newest repetition of a call."""
+    def outputs(self) -> Iterator[RecordedOutput]:
+        """Yield every output in analysis order, the newest repetition of each call; an item is parsed once."""
         query = (
-            "SELECT e.position, e.trial, i.id, e.step, e.seq, e.request_digest, e.status, e.attempts, e.cached,"
-            " e.started_at, e.body FROM exchange e JOIN item i USING (position)"
-            " WHERE e.position >= ? AND e.position < ? ORDER BY e.position, e.trial, e.step, e.seq"
+            "SELECT e.position, e.trial, e.step, e.seq, e.request_digest, e.status, e.attempts, e.cached, e.started_at,"
+            " e.body, i.body FROM exchange e JOIN item i USING (position) ORDER BY e.position, e.trial, e.step, e.seq"
         )
-        rows = self._query(query, (start, stop if stop is not None else 2**62))
-        for (position, trial, item_id), group in groupby(rows, key=lambda row: (row[0], row[1], row[2])):
-            newest = {row[3]: row for row in group}
-            exchanges = tuple(_exchange(item_id, trial, row) for row in newest.values())
-            yield position, Output(item_id=item_id, trial=trial, exchanges=exchanges)
+        item: Item | None = None
+        last = -1
+        for (position, trial), group in groupby(self._query(query), key=lambda row: (row[0], row[1])):
+            newest = {row[2]: row for row in group}
+            final = newest[max(newest)]
+            if item is None or position != last:
+                item, last = Item.model_validate_json(final[10]), position
+            exchanges = tuple(_exchange(item.id, trial, row) for row in newest.values())
+            yield RecordedOutput(position, final[3], item, Output(item_id=item.id, trial=trial, exchanges=exchanges))
 
     def summaries(self) -> Iterator[tuple[int, int, int, str, str, str]]:
         """Yield ``(position, trial, seq, request digest, status, JSON body)``, oldest repetition of a call first."""
@@ -214,7 +227,7 @@ class JournalReader:
 
 
 def _exchange(item_id: str, trial: int, row: tuple[Any, ...]) -> Exchange:
-    _, _, _, step, _, request_digest, status, attempts, cached, started_at, body = row
+    _, _, step, _, request_digest, status, attempts, cached, started_at, body, _ = row
     ok = status == "ok"
     return Exchange(
         key=CallKey(item_id=item_id, trial=trial, step=step),

@@ -1,0 +1,224 @@
+"""Finished runs as Parquet, and SQL over all of them. Everything here can be rebuilt from the records."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from evalkit.base.errors import UsageError
+from evalkit.store.store import Store
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+__all__ = ["VIEWS", "export_parquet", "query"]
+
+VIEWS: Mapping[str, Mapping[str, str]] = {
+    "runs": {
+        "run_id": "VARCHAR",
+        "suite": "VARCHAR",
+        "candidate": "VARCHAR",
+        "candidate_digest": "VARCHAR",
+        "model": "VARCHAR",
+        "dataset": "VARCHAR",
+        "dataset_version": "VARCHAR",
+        "draw": "VARCHAR",
+        "status": "VARCHAR",
+        "started_at": "VARCHAR",
+        "finished_at": "VARCHAR",
+        "n_planned": "BIGINT",
+        "git_commit": "VARCHAR",
+    },
+    "outputs": {
+        "run_id": "VARCHAR",
+        "position": "BIGINT",
+        "item_id": "VARCHAR",
+        "trial": "BIGINT",
+        "status": "VARCHAR",
+        "code": "VARCHAR",
+        "text": "VARCHAR",
+        "finish": "VARCHAR",
+        "input_tokens": "BIGINT",
+        "output_tokens": "BIGINT",
+        "latency_s": "DOUBLE",
+        "cost_usd": "DOUBLE",
+        "attempts": "BIGINT",
+        "cached": "BOOLEAN",
+        "cluster": "VARCHAR",
+        "tags": "VARCHAR[]",
+    },
+    "scores": {
+        "run_id": "VARCHAR",
+        "position": "BIGINT",
+        "item_id": "VARCHAR",
+        "trial": "BIGINT",
+        "metric": "VARCHAR",
+        "grader": "VARCHAR",
+        "status": "VARCHAR",
+        "value": "DOUBLE",
+        "label": "VARCHAR",
+        "reason": "VARCHAR",
+    },
+}
+"""View name to column name to DuckDB type: the public schema of `evalkit runs sql`."""
+
+_WRITES = re.compile(r"^\s*(select|with|from|describe|show|summarize|explain|pivot|values)\b", re.IGNORECASE)
+
+
+def export_parquet(store: Store, run_id: str, graders: Mapping[str, str]) -> None:
+    """Write ``outputs.parquet`` and ``scores.parquet`` of a run, row by row in bounded memory.
+
+    Args:
+        store: where the run lies.
+        run_id: a finished run.
+        graders: score digest to ``name@digest``.
+    """
+    folder = store.folder(run_id)
+    _copy(_output_rows(store, run_id), "outputs", folder / "outputs.parquet")
+    _copy(_score_rows(store, run_id, graders), "scores", folder / "scores.parquet")
+
+
+def query(store: Store, sql: str) -> pd.DataFrame:
+    """Return the rows of a reading SQL statement over the views ``runs``, ``outputs`` and ``scores``.
+
+    Raises:
+        UsageError: the statement does not read, or DuckDB refuses it.
+    """
+    import duckdb
+
+    if not _WRITES.match(sql):
+        raise UsageError(
+            "only statements that read are run", hint="begin with SELECT, WITH, FROM, DESCRIBE, SHOW or SUMMARIZE"
+        )
+    connection = duckdb.connect()
+    try:
+        for view in ("outputs", "scores"):
+            _create_view(connection, view, sorted((store.root / "runs").glob(f"*/{view}.parquet")))
+        _create_runs(connection, store)
+        connection.execute("SET enable_external_access = true; SET lock_configuration = true")
+        return connection.execute(sql).df()
+    except duckdb.Error as error:
+        raise UsageError(
+            f"SQL: {str(error).splitlines()[0]}", hint="the views: runs, outputs, scores; try `DESCRIBE scores`"
+        ) from error
+    finally:
+        connection.close()
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[Path]) -> None:
+    if files:
+        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{paths}], union_by_name = true)")  # noqa: S608
+    else:
+        columns = ", ".join(f"{name} {kind}" for name, kind in VIEWS[view].items())
+        connection.execute(f"CREATE TABLE {view} ({columns})")
+
+
+def _create_runs(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    columns = VIEWS["runs"]
+    connection.execute(f"CREATE TABLE runs ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
+    rows = [
+        (
+            manifest.id,
+            manifest.suite,
+            manifest.candidate.name,
+            manifest.candidate.digest,
+            manifest.candidate.model,
+            manifest.dataset.name,
+            manifest.dataset.version,
+            manifest.draw,
+            manifest.status,
+            manifest.started_at,
+            manifest.finished_at,
+            manifest.n_planned,
+            manifest.git.commit,
+        )
+        for manifest in store.manifests()
+    ]
+    if rows:
+        marks = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO runs VALUES ({marks})", rows)  # noqa: S608
+
+
+def _copy(rows: Iterable[Mapping[str, Any]], view: str, target: Path) -> None:
+    import duckdb
+
+    part = target.with_suffix(".part")
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".jsonl") as lines:
+        for row in rows:
+            lines.write(orjson.dumps(row))
+            lines.write(b"\n")
+        lines.flush()
+        columns = orjson.dumps(VIEWS[view]).decode().replace('"', "'")
+        connection = duckdb.connect()
+        try:
+            connection.execute("SET threads = 1")
+            source = f"read_json({_text(lines.name)}, format = 'newline_delimited', columns = {columns})"
+            connection.execute(f"COPY (SELECT * FROM {source}) TO {_text(str(part))} (FORMAT parquet)")  # noqa: S608
+        finally:
+            connection.close()
+    part.replace(target)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _output_rows(store: Store, run_id: str) -> Iterator[Mapping[str, Any]]:
+    reader = store.read(run_id)
+    try:
+        for recorded in reader.outputs():
+            output, item = recorded.output, recorded.item
+            response, failure = output.response, output.failure
+            yield {
+                "run_id": run_id,
+                "position": recorded.position,
+                "item_id": item.id,
+                "trial": output.trial,
+                "status": "ok" if failure is None else failure.blame,
+                "code": failure.code if failure else None,
+                "text": response.text if response else None,
+                "finish": response.finish if response else None,
+                "input_tokens": response.usage.input_tokens if response else None,
+                "output_tokens": response.usage.output_tokens if response else None,
+                "latency_s": output.latency_s,
+                "cost_usd": output.cost_usd,
+                "attempts": output.exchanges[-1].attempts,
+                "cached": output.exchanges[-1].cached,
+                "cluster": item.cluster,
+                "tags": list(item.tags),
+            }
+    finally:
+        reader.close()
+
+
+def _score_rows(store: Store, run_id: str, graders: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    reader = store.read(run_id)
+    try:
+        ids = [item_id for _, item_id, _, _ in reader.item_rows()]
+    finally:
+        reader.close()
+    for digest, grader in graders.items():
+        scores = store.score_reader(run_id, digest)
+        try:
+            for position, trial, _, metric, status, value, label, reason in scores.rows():
+                yield {
+                    "run_id": run_id,
+                    "position": position,
+                    "item_id": ids[position],
+                    "trial": trial,
+                    "metric": metric,
+                    "grader": grader,
+                    "status": status,
+                    "value": value,
+                    "label": label,
+                    "reason": reason,
+                }
+        finally:
+            scores.close()
