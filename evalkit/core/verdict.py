@@ -107,6 +107,16 @@ class MetricComparison(Frozen):
     worst_case_low: float | None = None
     worst_case_high: float | None = None
     """Bounds on the effect when every grader error and abstention is set to its worst and best value."""
+    p_pass_worst_case: float | None = None
+    p_fail_best_case: float | None = None
+    """``p_pass`` with every grader error and abstention at its worst, ``p_fail`` with each at its best: a rule that these
+    do not confirm is inconclusive. None where there are none."""
+    n_expected: int = 0
+    """Items that should have a value; skipped ones are not among them."""
+    probability_unchanged_passes: float | None = None
+    """Probability that a candidate equal to the baseline keeps the rule, at this number of items and discordance."""
+    advisory: str | None = None
+    """Why the rule is reported but does not decide; None where it may."""
     discordance: float | None = None
     n_worse: int = 0
     n_better: int = 0
