@@ -6,11 +6,11 @@ one of the infrastructure is missing data.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from evalkit.base.errors import ModelError
+from evalkit.base.errors import ModelError, UsageError
 
-__all__ = ["BLAME", "RETRYABLE", "Blame", "ErrorCode", "model_error"]
+__all__ = ["BLAME", "RETRYABLE", "Blame", "ErrorCode", "MissingKeyError", "model_error"]
 
 ErrorCode = Literal[
     "auth",
@@ -68,3 +68,26 @@ def model_error(
         hint=hint,
         where=where,
     )
+
+
+class MissingKeyError(UsageError):
+    """The environment lacks the variable a model's key is read from.
+
+    Its own class and exit code, so that a pipeline without secrets (a fork's) can tell it from a mistake.
+
+    Args:
+        model: the model's full name.
+        variable: the environment variable that is unset or empty.
+        where: the place the model is named.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, model: str, variable: str, *, where: str | None = None) -> None:
+        super().__init__(
+            f"no key for model {model!r}: the environment variable {variable} is not set",
+            hint=f"export {variable}=…, or use a local/* model, which needs no key",
+            where=where,
+        )
+        self.model = model
+        self.variable = variable

@@ -1,0 +1,122 @@
+"""What calls cost, in USD: the configured price, else the bundled price list; unknown stays unknown.
+
+A price is looked up once a model. ``cost_usd`` is for what happened, ``upper_bound_usd`` for reserving money before a
+call. Writing to a provider's prompt cache is counted as plain input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from evalkit.base.errors import UsageError
+from evalkit.base.model import Frozen
+from evalkit.llm.tokens import upper_bound_input_tokens
+from evalkit.llm.wire import ChatRequest, Usage
+
+if TYPE_CHECKING:
+    from evalkit.llm.config import ModelConfig
+
+__all__ = ["FREE", "MAX_OUTPUT_TOKENS", "Price", "cost_usd", "find_price", "require_price", "upper_bound_usd"]
+
+MAX_OUTPUT_TOKENS = 16_384
+"""Reserved for an answer when a request sets no ``max_output_tokens``."""
+
+_MILLION = 1_000_000.0
+_FREE_KINDS = frozenset({"local", "replay", "python"})
+
+
+class Price(Frozen):
+    """USD per million tokens; ``cached_input`` defaults to ``input``, ``request`` is a fixed fee for each call."""
+
+    input: float = Field(ge=0, allow_inf_nan=False, strict=False)
+    output: float = Field(ge=0, allow_inf_nan=False, strict=False)
+    cached_input: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=False)
+    request: float = Field(default=0.0, ge=0, allow_inf_nan=False, strict=False)
+
+
+FREE = Price(input=0.0, output=0.0)
+
+
+def cost_usd(usage: Usage, price: Price | None) -> float | None:
+    """Return what ``usage`` costs; None if the price or a count it needs is unknown."""
+    if price is None:
+        return None
+    if price.input == price.output == 0:
+        return price.request
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
+    cached_price = price.input if price.cached_input is None else price.cached_input
+    tokens = (usage.input_tokens - cached) * price.input + cached * cached_price + usage.output_tokens * price.output
+    return price.request + tokens / _MILLION
+
+
+def upper_bound_usd(request: ChatRequest, price: Price) -> float:
+    """Return an amount ``request`` will not exceed: a generous input estimate and the longest answer allowed."""
+    output = request.max_output_tokens or MAX_OUTPUT_TOKENS
+    return price.request + (upper_bound_input_tokens(request) * price.input + output * price.output) / _MILLION
+
+
+def find_price(model: str, configs: Mapping[str, ModelConfig] | None = None) -> Price | None:
+    """Return the price of ``provider/model``, or None if nobody knows it.
+
+    ``local/*``, replays and Python functions cost nothing unless a price is configured.
+    """
+    provider, _, name = model.partition("/")
+    config = (configs or {}).get(provider)
+    if config is not None and config.price is not None:
+        return config.price
+    kind = config.kind if config is not None else provider
+    if kind in _FREE_KINDS:
+        return FREE
+    if kind not in {"openai", "anthropic"}:
+        return None
+    own_host = config is not None and config.base_url is not None
+    return _listed(None if own_host else kind, name)
+
+
+def require_price(model: str, configs: Mapping[str, ModelConfig] | None = None) -> Price:
+    """Return the price of ``provider/model``.
+
+    Raises:
+        UsageError: it is unknown; the hint is the line to add.
+    """
+    price = find_price(model, configs)
+    if price is None:
+        provider = model.partition("/")[0]
+        raise UsageError(
+            f"the price of {model!r} is not known, so spending on it cannot be limited",
+            hint=f"in evalkit.toml, under [models.{provider}]:  "
+            "price = {input = 0.25, output = 2.0}   # USD per million tokens",
+        )
+    return price
+
+
+def _listed(provider: str | None, name: str) -> Price | None:
+    import genai_prices
+
+    if provider is None:
+        return None  # behind somebody's own address the list price is a guess
+    probe = genai_prices.Usage(input_tokens=1, output_tokens=1)
+    try:
+        found = genai_prices.calc_price(probe, name, provider_id=provider).model_price
+    except (LookupError, ValueError):
+        return None
+    rates = [_rate(found, field) for field in ("input_mtok", "output_mtok", "cache_read_mtok")]
+    if rates[0] is None or rates[1] is None:
+        return None
+    return Price(input=rates[0], output=rates[1], cached_input=rates[2])
+
+
+def _rate(price: Any, field: str) -> float | None:
+    """Return one rate; of tiered ones the highest, so that money reserved and reported is never too little."""
+    value = getattr(price, field, None)
+    if value is None:
+        return None
+    tiers = getattr(value, "tiers", None)
+    if tiers is not None:
+        return max(float(value.base), *(float(tier.price) for tier in tiers))
+    return float(value)
