@@ -28,7 +28,13 @@ from evalkit.stats.errors import StatsError
 from evalkit.stats.estimate import Estimate, Interval, Test
 from evalkit.stats.gate import GateResult, PValue, Target, gate_test, p_value
 from evalkit.stats.multiplicity import benjamini_hochberg, holm
-from evalkit.stats.paired import mean_gate, paired_t_p, sign_flip_exact, sign_flip_random, unbounded_gate
+from evalkit.stats.paired import (
+    mean_gate,
+    paired_t_p,
+    sign_flip_exact,
+    sign_flip_random,
+    unbounded_gate,
+)
 from evalkit.stats.power import (
     NeededItems,
     PassChance,

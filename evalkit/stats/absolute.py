@@ -13,7 +13,16 @@ import numpy as np
 from evalkit.stats.arrays import as_values, check_level
 from evalkit.stats.binary import clopper_pearson_lower, clopper_pearson_upper
 from evalkit.stats.errors import StatsError
-from evalkit.stats.gate import DECIMALS, GateResult, Grouped, PValue, agree, assess, group, tail_probability
+from evalkit.stats.gate import (
+    DECIMALS,
+    GateResult,
+    Grouped,
+    PValue,
+    agree,
+    assess,
+    group,
+    tail_probability,
+)
 from evalkit.stats.special import FloatArray, binomial_at_least, binomial_at_most
 
 if TYPE_CHECKING:
@@ -27,7 +36,6 @@ __all__ = ["EXACT_METHOD", "Direction", "gate_from_null", "p_from_null"]
 
 EXACT_METHOD = "clopper-pearson/1"
 Direction = Literal["at_least", "at_most"]
-_EDGE = 1e-9
 
 
 def gate_from_null(
@@ -159,11 +167,9 @@ def _prepare(
     if direction not in ("at_least", "at_most"):
         raise StatsError(f'direction must be "at_least" or "at_most", not "{direction}"')
     sign, width = (1.0 if direction == "at_least" else -1.0), highest - lowest
-    below, above = max((bound - lowest) / width, _EDGE), max((highest - bound) / width, _EDGE)
-    down, up = (below, above) if sign > 0 else (above, below)
     scaled = np.round(sign * (array - bound) / width, DECIMALS) + 0.0
     grouped = group(
-        scaled, clusters=clusters, target=target, weights=weights, down=down, up=up, cap=max_cluster_effect
+        scaled, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect
     )
     exact = weights is None and target != "new" and _is_binary(array, binary, score_range)
     return _Prepared(grouped, exact, sign, width)

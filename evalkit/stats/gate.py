@@ -24,7 +24,13 @@ from evalkit.stats.restricted import (
     restricted_variance,
     score_tail,
 )
-from evalkit.stats.special import FloatArray, IntArray, bracketed_root, normal_quantile, t_tail
+from evalkit.stats.special import (
+    FloatArray,
+    IntArray,
+    bracketed_root,
+    normal_quantile,
+    t_tail,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,15 +6,16 @@ Bounded scores use `gate.gate_test`; ratios of cost or latency use `ratio.ratio_
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalkit.stats.arrays import as_values, check_level, cluster_codes
-from evalkit.stats.cluster import linearised_se
 from evalkit.stats.errors import StatsError
 from evalkit.stats.estimate import Test
 from evalkit.stats.gate import DECIMALS, GateResult
+from evalkit.stats.restricted import Units, jackknife
 from evalkit.stats.special import FloatArray, IntArray, t_quantile, t_tail
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "T_METHOD",
+    "Spread",
     "deciding_codes",
     "mean_gate",
+    "mean_spread",
     "paired_t_p",
     "sign_flip_exact",
     "sign_flip_random",
@@ -56,6 +59,30 @@ def deciding_codes(
         raise StatsError('items carry clusters: say whether the target is "these" clusters or "new" ones')
     codes = cluster_codes(clusters, n)
     return (codes if target == "new" else None), int(codes.max()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Standard error of a mean (0 without variation or with one unit), its df and effective units."""
+
+    se: float
+    df: float
+    effective: float
+
+
+def mean_spread(array: FloatArray, codes: IntArray | None) -> Spread:
+    """Returns s / sqrt(n) with df n - 1, or for clusters the leave-one-cluster-out standard error.
+
+    The latter, with Satterthwaite df, is less liberal than CR1 with few or unequal clusters.
+    """
+    if codes is None:
+        se = float(array.std(ddof=1)) / math.sqrt(array.size) if array.size > 1 else 0.0
+        return Spread(se, max(array.size - 1.0, 1.0), float(array.size))
+    units = Units.clusters(array, codes, None)
+    spread = jackknife(units)
+    if spread is None:
+        return Spread(0.0, max(units.effective - 1.0, 1.0), units.effective)
+    return Spread(math.sqrt(spread.variance), spread.df, units.effective)
 
 
 def paired_t_p(diffs: ArrayLike, *, null: float) -> float:
@@ -97,11 +124,9 @@ def mean_gate(
     codes, n_clusters = deciding_codes(clusters, target, array.size)
     mean = float(array.mean())
     n_units = array.size if codes is None else n_clusters or 0
-    influence = (array - mean) / array.size
-    se = linearised_se(influence, codes) if n_units > 1 else 0.0
-    effective = array.size if codes is None else array.size**2 / float((np.bincount(codes) ** 2).sum())
+    spread = mean_spread(array, codes)
+    se, df = spread.se, spread.df
     reason = _no_evidence(n_units, se, scale=float(np.abs(array).max()))
-    df = max(n_units - 1, 1)
     reach = t_quantile(alpha, df) * se
     return GateResult(
         effect=mean,
@@ -116,7 +141,7 @@ def mean_gate(
         null_fail=null_fail,
         n_items=array.size,
         n_clusters=n_clusters,
-        effective_clusters=effective,
+        effective_clusters=spread.effective,
         target=target,
         variance=se * se,
         method=T_METHOD if codes is None else f"cluster-{T_METHOD}",

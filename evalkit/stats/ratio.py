@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evalkit.stats.arrays import as_values, check_level, cluster_codes, paired_values
-from evalkit.stats.cluster import linearised_se, t_estimate
+from evalkit.stats.cluster import t_estimate
 from evalkit.stats.errors import StatsError
 from evalkit.stats.estimate import Estimate
-from evalkit.stats.gate import GateResult
-from evalkit.stats.paired import deciding_codes
-from evalkit.stats.special import FloatArray, IntArray, t_quantile, t_tail
+from evalkit.stats.gate import GateResult, agree
+from evalkit.stats.paired import deciding_codes, mean_spread
+from evalkit.stats.restricted import Units, jackknife, restricted_variance
+from evalkit.stats.special import (
+    FloatArray,
+    IntArray,
+    bracketed_root,
+    normal_quantile,
+    t_quantile,
+    t_tail,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import ArrayLike
 
@@ -27,6 +35,10 @@ __all__ = ["Mean", "ratio_gate", "ratio_of_sums"]
 
 Mean = Literal["arithmetic", "geometric"]
 _FEW_UNITS = 30
+_NOISE = 1e-12
+_UNSEEN = 2.0  # the unseen unit may lose twice what the worst seen unit lost
+_MAX_LOG = math.log(1000.0)  # a bound beyond a factor of 1000 is no bound
+_METHODS = {"arithmetic": "ratio-score/1", "geometric": "ratio-log-t/1"}
 
 
 def ratio_of_sums(
@@ -57,46 +69,122 @@ def ratio_of_sums(
 
 
 @dataclass(frozen=True, slots=True)
-class _Fit:
-    """A ratio on the scale where it is tested: ``centre`` with standard error ``se``, and the way back."""
+class _Arithmetic:
+    """Ratio of means, tested on the linearised difference c - R b at the null R."""
+
+    candidate: FloatArray
+    baseline: FloatArray
+    codes: IntArray | None
+    ratio: float
+    effective: float
+
+    def tail(self, null: float, *, upper: bool) -> float:
+        """P value of H0 ratio <= null (``upper``) or >= null; 0.5 where the data lie on the null's side."""
+        if (self.ratio > null) != upper or self.ratio == null:
+            return 0.5
+        excess = self.candidate - null * self.baseline
+        units = _units(excess if upper else -excess, self.codes)
+        typical = min(self.ratio, null) * float(self.baseline.mean())
+        value = _floor(self.ratio, null, self.effective)
+        spread = jackknife(units)
+        if spread is not None and spread.variance > (_NOISE * units.mean) ** 2:
+            value = max(value, t_tail(units.mean / math.sqrt(spread.variance), spread.df))
+        return max(value, self._restricted_tail(units, typical))
+
+    @staticmethod
+    def _restricted_tail(units: Units, typical: float) -> float:
+        worst = max(_UNSEEN * -float(units.totals.min()) / units.mean_size, typical)
+        variance = restricted_variance(units, 0.0, worst=worst).variance
+        return t_tail(units.mean / math.sqrt(variance), max(units.effective - 1.0, 1.0))
+
+    def bounds(self, alpha: float) -> tuple[float, float]:
+        """Returns the ratios whose p equals ``alpha``: 0 and infinity where none does."""
+
+        def above(log_step: float) -> float:
+            return math.log(self.tail(self.ratio * math.exp(log_step), upper=False) / alpha)
+
+        def below(log_step: float) -> float:
+            return math.log(self.tail(self.ratio * math.exp(-log_step), upper=True) / alpha)
+
+        first = self._first_step(alpha)
+        low, high = _crossing(below, first), _crossing(above, first)
+        return self.ratio * math.exp(-low), self.ratio * math.exp(high) if math.isfinite(high) else math.inf
+
+    def _first_step(self, alpha: float) -> float:
+        """A step somewhat beyond the normal-theory bound, on the log scale."""
+        spread = jackknife(_units(self.candidate - self.ratio * self.baseline, self.codes))
+        relative = math.sqrt(spread.variance) / float(self.candidate.mean()) if spread else 0.0
+        return min(max(1.3 * normal_quantile(alpha) * relative, 1e-6), 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Geometric:
+    """Ratio of geometric means: t on the mean log ratio, with standard error ``se`` and ``df``."""
 
     ratio: float
-    centre: float
-    influence: FloatArray
-    log_scale: bool
+    se: float
+    df: float
+    effective: float
+
+    def tail(self, null: float, *, upper: bool) -> float:
+        """P value of H0 ratio <= null (``upper``) or >= null; 0.5 where the data lie on the null's side."""
+        if (self.ratio > null) != upper or self.ratio == null:
+            return 0.5
+        excess = abs(math.log(self.ratio / null))
+        return max(
+            t_tail(excess / self.se, self.df) if self.se > _NOISE else 0.0,
+            _floor(self.ratio, null, self.effective),
+        )
+
+    def bounds(self, alpha: float) -> tuple[float, float]:
+        """Returns the ratios whose p equals ``alpha``."""
+        reach = max(t_quantile(alpha, self.df) * self.se, -math.log(alpha) / self.effective)
+        return self.ratio * math.exp(-reach), self.ratio * math.exp(reach)
 
 
-def _fit(candidate: FloatArray, baseline: FloatArray, mean: Mean) -> _Fit:
+def _floor(ratio: float, null: float, effective: float) -> float:
+    return math.exp(-effective * abs(math.log(ratio / null)))
+
+
+def _crossing(excess: Callable[[float], float], step: float) -> float:
+    """Returns where ``excess`` falls to 0, searching in doubling steps; infinity if it stays positive."""
+    start = 1e-12
+    while excess(step) > 0.0:
+        start, step = step, 2.0 * step
+        if step > _MAX_LOG:
+            return math.inf
+    return bracketed_root(excess, start, step)
+
+
+def _units(values: FloatArray, codes: IntArray | None) -> Units:
+    if codes is None:
+        return Units.of(np.ones_like(values), values, np.ones_like(values))
+    return Units.clusters(values, codes, None)
+
+
+def _check_values(candidate: FloatArray, baseline: FloatArray, mean: Mean) -> None:
     if mean == "geometric":
         if min(candidate.min(), baseline.min()) <= 0.0:
             raise StatsError("a geometric mean ratio needs positive values")
-        logs = np.log(candidate) - np.log(baseline)
-        centre = float(logs.mean())
-        return _Fit(math.exp(centre), centre, (logs - centre) / logs.size, True)
+        return
+    if mean != "arithmetic":
+        raise StatsError(f'mean must be "arithmetic" or "geometric", not "{mean}"')
     if min(candidate.min(), baseline.min()) < 0.0:
         raise StatsError("a ratio of means needs values that are not negative")
-    top, bottom = float(candidate.sum()), float(baseline.sum())
-    if min(top, bottom) <= 0.0:
+    if min(candidate.max(), baseline.max()) <= 0.0:
         raise StatsError("all candidate or all baseline values are zero: there is no ratio")
-    ratio = top / bottom
-    return _Fit(ratio, ratio, (candidate - ratio * baseline) / bottom, False)
 
 
-def _tail(fit: _Fit, null: float, *, se: float, df: float, effective: float, upper: bool) -> float:
-    """P value of H0 ratio <= null (``upper``) or >= null: the larger of the t tail and the floor."""
-    if (fit.ratio > null) != upper or fit.ratio == null:
-        return 0.5
-    excess = abs(fit.centre - (math.log(null) if fit.log_scale else null))
-    floor = math.exp(-effective * abs(math.log(fit.ratio / null)))
-    return max(t_tail(excess / se, df) if se > 0.0 else 0.0, floor)
-
-
-def _bounds(fit: _Fit, *, se: float, df: float, effective: float, alpha: float) -> tuple[float, float]:
-    reach, stretch = t_quantile(alpha, df) * se, alpha ** (-1.0 / effective)
-    low, high = fit.centre - reach, fit.centre + reach
-    if fit.log_scale:
-        low, high = math.exp(low), math.exp(high)
-    return max(min(low, fit.ratio / stretch), 0.0), max(high, fit.ratio * stretch)
+def _fit(
+    candidate: FloatArray, baseline: FloatArray, codes: IntArray | None, mean: Mean
+) -> _Arithmetic | _Geometric:
+    effective = _units(baseline, codes).effective
+    if mean == "arithmetic":
+        ratio = float(candidate.sum()) / float(baseline.sum())
+        return _Arithmetic(candidate, baseline, codes, ratio, effective)
+    logs = np.log(candidate) - np.log(baseline)
+    spread = mean_spread(logs, codes)
+    return _Geometric(math.exp(float(logs.mean())), spread.se, spread.df, effective)
 
 
 def ratio_gate(
@@ -112,15 +200,19 @@ def ratio_gate(
     """Returns whether the mean ratio candidate / baseline is below ``max_ratio``; lower is better.
 
     ``effect``, ``low`` and ``high`` are ratios. ``p_pass`` tests H0 ratio >= max_ratio, ``p_fail`` H0 ratio
-    <= 1. "arithmetic" is the ratio of means (cost: what the bill is), from the linearised difference c - R b;
-    "geometric" is the ratio of geometric means (latency: the typical factor), from t on log differences.
-    Pairs (or clusters) must be independent and both arms measured under the same load. The t approximation
-    needs about 30 units, more with heavy tails, and ``why`` says when there are fewer. Values censored at a
-    deadline understate the slower arm.
+    <= 1.
 
-    Neither p falls below exp(-n |log(ratio / null)|): with identical ratios in n units, units twice as dear
-    could be missed as easily as in the rule of three. A constant ratio of 1 passes a limit of 1.1 from 32
-    units on.
+    "arithmetic" is the ratio of means (cost: what the bill is). The linearised difference c - R b is tested
+    at the null R (Fieller's form) by the larger p of a t test and of the restricted score in which an unseen
+    unit may lose twice what the worst seen one lost. "geometric" is the ratio of geometric means (latency:
+    the typical factor), by t on log differences. Pairs (or clusters) must be independent and both arms
+    measured under the same load. With heavy tails and few units the arithmetic test is liberal all the same
+    (docs/statistics.md); ``why`` says when units are few. Values censored at a deadline understate the slower
+    arm.
+
+    Neither p falls below exp(-n |log(ratio / null)|): with the same ratio in each of n units, units of twice
+    the cost could have been missed as in the rule of three. A constant ratio of 1 passes a limit of 1.1 from
+    32 units on.
 
     Args:
         candidate: shape (n_pairs,), not negative (positive for "geometric"), mean over trials first.
@@ -137,53 +229,49 @@ def ratio_gate(
     check_level(alpha)
     if not (max_ratio > 0.0 and math.isfinite(max_ratio)):
         raise StatsError(f"max_ratio must be positive and finite, not {max_ratio}")
-    if mean not in ("arithmetic", "geometric"):
-        raise StatsError(f'mean must be "arithmetic" or "geometric", not "{mean}"')
     first, second = paired_values(candidate, baseline)
-    fit = _fit(first, second, mean)
+    _check_values(first, second, mean)
     codes, n_clusters = deciding_codes(clusters, target, first.size)
+    fit = _fit(first, second, codes, mean)
     n_units = first.size if codes is None else n_clusters or 0
     reason = "fewer than two independent units: their spread is unknown" if n_units < 2 else None
-    se = 0.0 if reason else _rounded_se(fit, codes)
-    effective = _effective(codes, first.size)
-    df = max(n_units - 1, 1)
-    low, high = _bounds(fit, se=se, df=df, effective=effective, alpha=alpha)
+    low, high = (0.0, math.inf) if reason else fit.bounds(alpha)
+    p_pass = 1.0 if reason else fit.tail(max_ratio, upper=False)
+    p_fail = 1.0 if reason else fit.tail(1.0, upper=True)
     return GateResult(
         effect=fit.ratio,
-        low=0.0 if reason else low,
-        high=math.inf if reason else high,
+        low=max(agree(low, 1.0, rejected=p_fail <= alpha), 0.0),
+        high=-agree(-high, -max_ratio, rejected=p_pass <= alpha),
         confidence=1.0 - 2.0 * alpha,
-        p_pass=1.0 if reason else _tail(fit, max_ratio, se=se, df=df, effective=effective, upper=False),
-        p_fail=1.0 if reason else _tail(fit, 1.0, se=se, df=df, effective=effective, upper=True),
+        p_pass=p_pass,
+        p_fail=p_fail,
         p_pass_is_bound=not reason and fit.ratio >= max_ratio,
         p_fail_is_bound=not reason and fit.ratio <= 1.0,
         null_pass=max_ratio,
         null_fail=1.0,
         n_items=first.size,
         n_clusters=n_clusters,
-        effective_clusters=effective,
+        effective_clusters=fit.effective,
         target=target,
-        variance=se * se,
-        method=f"{mean}-ratio-t/1",
+        variance=_variance(first, second, codes, mean),
+        method=_METHODS[mean],
         why=_why(mean, n_units),
         no_evidence=reason,
     )
 
 
-def _rounded_se(fit: _Fit, codes: IntArray | None) -> float:
-    """Standard error, with rounding noise of a constant ratio taken for the zero it is."""
-    se = linearised_se(fit.influence, codes)
-    return se if se > 1e-12 * max(abs(fit.centre), 1.0) else 0.0
-
-
-def _effective(codes: IntArray | None, n: int) -> float:
-    return float(n) if codes is None else n * n / float((np.bincount(codes) ** 2).sum())
+def _variance(candidate: FloatArray, baseline: FloatArray, codes: IntArray | None, mean: Mean) -> float:
+    """Linearised variance of the ratio (arithmetic) or of its logarithm (geometric)."""
+    if mean == "geometric":
+        return mean_spread(np.log(candidate) - np.log(baseline), codes).se ** 2
+    ratio = float(candidate.sum()) / float(baseline.sum())
+    return (mean_spread(candidate - ratio * baseline, codes).se / float(baseline.mean())) ** 2
 
 
 def _why(mean: Mean, n_units: int) -> str:
     test = {
-        "arithmetic": "ratio of means by the linearised difference, t",
-        "geometric": "ratio of geometric means, t on log differences",
+        "arithmetic": "ratio of means: t and restricted score on the linearised difference",
+        "geometric": "ratio of geometric means: t on log differences",
     }[mean]
     caution = f"; only {n_units} units, so the level is approximate" if n_units < _FEW_UNITS else ""
     return f"{test}, with a rule-of-three floor{caution}"
