@@ -1,0 +1,152 @@
+"""Finds the sentence and the span that answer a question, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evalkit.llm.providers.local.passages import Passages, Sentence
+from evalkit.llm.providers.local.questions import Question
+from evalkit.llm.providers.local.spans import Span
+from evalkit.llm.providers.local.words import related
+
+__all__ = ["Match", "find_matches"]
+
+_FITTING: dict[str, tuple[str, ...]] = {
+    "money": ("money", "percent"),
+    "duration": ("duration", "date"),
+    "date": ("date", "duration"),
+    "count": ("count", "duration", "number", "date"),
+    "percent": ("percent",),
+    "contact": ("email", "phone", "url", "code", "name", "place"),
+    "name": ("name",),
+    "number": ("number", "count", "duration"),
+    "place": ("place", "url", "email"),
+}
+_BREAKS = re.compile(r"[;,:|]|\b(?:but|while|whereas|and|or)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One possible answer.
+
+    Attributes:
+        sentence: where it stands.
+        span: the answer itself, or None where the sentence is the answer.
+        score: higher is better, comparable within one question.
+        coverage: which share of the question's weighted words the sentence and its heading account for, in [0, 1].
+        exact: how many of the question's words stand in the sentence itself.
+        fits: whether the span is of the kind asked for.
+    """
+
+    sentence: Sentence
+    span: Span | None
+    score: float
+    coverage: float
+    exact: int
+    fits: bool
+
+    @property
+    def text(self) -> str:
+        """The answer as it stands in the context."""
+        return self.span.text if self.span else _clause(self.sentence.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    word: str
+    weight: float
+    others: frozenset[str]
+
+
+def find_matches(question: Question, passages: Passages, limit: int = 5) -> list[Match]:
+    """Return the best possible answers, best first, at most one a span."""
+    terms = _terms(question, passages)
+    total = sum(term.weight for term in terms) or 1.0
+    found: list[Match] = []
+    for sentence in passages.sentences:
+        strengths = [_strength(term, sentence, passages) for term in terms]
+        covered = sum(term.weight * strength for term, strength in zip(terms, strengths, strict=True))
+        if covered <= 0:
+            continue
+        exact = sum(strength >= 0.6 for strength in strengths)
+        score = covered / (1 + 0.012 * len(sentence.text.split()))
+        found += _answers(question, sentence, terms, score, covered / total, exact)
+    found.sort(key=lambda match: (-match.score, match.sentence.index, match.span.start if match.span else 0))
+    return found[:limit]
+
+
+def _terms(question: Question, passages: Passages) -> list[_Term]:
+    terms = []
+    for word, weight in question.terms:
+        known = passages.spelled(word)
+        others = related(known)
+        idf = passages.idf(known)
+        if not passages.has(known):
+            near = [passages.idf(other) for other in others if passages.has(other)]
+            idf = 0.8 * max(near) if near else passages.unseen * 0.8
+        terms.append(_Term(known, weight * idf, others))
+    return terms
+
+
+def _strength(term: _Term, sentence: Sentence, passages: Passages) -> float:
+    if term.word in sentence.places:
+        return 1.0
+    if not term.others.isdisjoint(sentence.places):
+        return 0.6
+    if term.word in sentence.heading:
+        return 0.5
+    best = 0.3 if not term.others.isdisjoint(sentence.heading) else 0.0
+    before = passages.sentences[sentence.index - 1] if sentence.index else None
+    if before is not None and before.section == sentence.section and term.word in before.places:
+        best = max(best, 0.4)
+    return best
+
+
+def _answers(
+    question: Question, sentence: Sentence, terms: Sequence[_Term], score: float, coverage: float, exact: int
+) -> list[Match]:
+    kinds = question.kinds[:2]
+    found = []
+    for rank, kind in enumerate(kinds):
+        for order, fitting in enumerate(_FITTING[kind]):
+            factor = (1.0, 0.85)[rank] * (1.0, 0.75, 0.7, 0.65, 0.6, 0.55)[order]
+            for span in sentence.spans:
+                if span.kind == fitting:
+                    value = (score + 0.7 * _nearness(span, sentence, terms)) * factor * _novelty(span, question)
+                    found.append(Match(sentence, span, value, coverage, exact, fits=rank == 0 and order <= 1))
+    if not found:
+        found.append(Match(sentence, None, score * (0.6 if kinds else 1.15), coverage, exact, fits=not kinds))
+    return found
+
+
+def _novelty(span: Span, question: Question) -> float:
+    return 0.6 if span.text.lower() in question.text.lower() else 1.0
+
+
+def _nearness(span: Span, sentence: Sentence, terms: Sequence[_Term]) -> float:
+    near = 0.0
+    for term in terms:
+        places = sentence.places.get(term.word, ())
+        factor = 1.0
+        if not places:
+            places = tuple(at for other in term.others for at in sentence.places.get(other, ()))
+            factor = 0.6
+        places = tuple(at for at in places if not span.start <= at < span.end) or (places and (span.start,))
+        if places:
+            near += term.weight * factor * max(_closeness(at, span, sentence.text) for at in places)
+    return near
+
+
+def _closeness(at: int, span: Span, text: str) -> float:
+    between = text[at : span.start] if at < span.start else text[span.end : at]
+    distance = len(between) / 6
+    breaks = len(_BREAKS.findall(between))
+    behind = 1.0 if at < span.start else 0.85
+    return behind * math.exp(-distance / 6) * 0.6**breaks
+
+
+def _clause(text: str) -> str:
+    return text.rstrip()

@@ -1,0 +1,107 @@
+"""Typed spans in a sentence: money, durations, dates, counts, numbers, percentages, contacts, names."""
+
+# ruff: noqa: E501 - tables of patterns and words read better unbroken
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["CURRENCIES", "SPAN_KINDS", "Span", "find_spans"]
+
+_UNIT_WORD = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|"
+    "eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred"
+)
+_NUM = rf"(?:\d+(?:[.,  ]\d{{3}})*(?:[.,]\d+)?|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)-(?:{_UNIT_WORD})|(?:a |one )?(?:{_UNIT_WORD})(?: hundred)?)"
+_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_DAY = "Mondays?|Tuesdays?|Wednesdays?|Thursdays?|Fridays?|Saturdays?|Sundays?"
+_ORDINAL = (
+    r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|fifteenth|twentieth|"
+    r"twenty-first|last|previous|next|following|preceding|same|\d+(?:st|nd|rd|th))"
+)
+_QUALIFIER = (
+    r"(?:(?:no more than|not more than|no less than|no longer than|no later than|not later than|at least|at most|up to|"
+    r"more than|less than|fewer than|within|over|under|above|below|about|around|roughly|every|each|the first|"
+    r"a maximum of|a minimum of|before|after|until|by|from|exactly|between|all of)\s+)?"
+)
+CURRENCIES: dict[str, str] = {
+    "$": "USD", "£": "GBP", "€": "EUR", "us$": "USD", "dollar": "USD", "dollars": "USD", "pound": "GBP", "pounds": "GBP",
+    "euro": "EUR", "euros": "EUR", "zł": "PLN", "zloty": "PLN", "złoty": "PLN", "franc": "CHF", "francs": "CHF", "fr.": "CHF",
+    "kr": "SEK", "kronor": "SEK", "kroner": "NOK", "¥": "JPY", "yen": "JPY", "kč": "CZK", "₹": "INR", "rupees": "INR",
+}  # fmt: skip
+"""Symbols and names to ISO codes, lower-cased."""
+
+_ISO = "EUR|USD|GBP|PLN|CHF|SEK|NOK|DKK|CZK|HUF|JPY|CAD|AUD|NZD|INR|ZAR|SGD|HKD|ISK|RON|BGN|TRY|MXN|BRL"
+_MONEY_NAME = (
+    rf"(?:{_ISO}|euros?|dollars?|pounds?|cents?|pence|z[lł]oty|zł|francs?|kronor|kroner|krone|kr|Kč|yen|rupees)"
+)
+_TIME = r"(?:\d{1,2}[:.]\d{2}(?:\s?(?:am|pm|a\.m\.|p\.m\.))?(?:\s(?:UTC|GMT|CET))?|\d{1,2}\s?(?:am|pm|a\.m\.|p\.m\.|o'clock)|noon|midnight|midday)"
+_PERIOD = r"(?:seconds?|minutes?|hours?|days?|nights?|weeks?|fortnights?|months?|years?|quarters?|terms?|semesters?|weekends?|sessions?)"
+_DAYKIND = (
+    r"(?:(?:working|business|calendar|opening|full|whole|consecutive|clear|bank|school|further|more|additional)\s)?"
+)
+
+SPAN_KINDS: dict[str, re.Pattern[str]] = {
+    "money": re.compile(
+        rf"(?:{_QUALIFIER})(?:(?:US)?[$£€¥₹]\s?\d+(?:[.,  ]\d{{3}})*(?:[.,]\d+)?|\b(?:{_ISO})\s?\d+(?:[.,  ]\d{{3}})*(?:[.,]\d+)?|"
+        rf"\b{_NUM}\s?(?:{_MONEY_NAME}\b|[€£$]))|\bfree of charge\b|\bhalf price\b|\bcosts? nothing\b",
+        re.IGNORECASE,
+    ),
+    "percent": re.compile(rf"\b{_QUALIFIER}{_NUM}\s?(?:%|per ?cent\b)|\bhalf\b(?= (?:the|of|price))", re.IGNORECASE),
+    "duration": re.compile(
+        rf"\b{_QUALIFIER}(?:{_NUM}(?:\s(?:to|or|and)\s{_NUM}|[-–]{_NUM})?[\s-]{_DAYKIND}{_PERIOD}\b|"
+        rf"(?:a|an|one|half an|half a)\s(?:{_DAYKIND}{_PERIOD}|year and a half)\b|overnight\b|immediately\b|"
+        rf"the {_ORDINAL} {_DAYKIND}day\b)",
+        re.IGNORECASE,
+    ),
+    "date": re.compile(
+        rf"\b{_QUALIFIER}(?:the\s)?(?:"
+        rf"(?:\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTH})\b(?:\s\d{{4}})?|(?:{_MONTH})\b(?:\s\d{{1,2}}(?:st|nd|rd|th)?(?!\d))?(?:,?\s\d{{4}})?"
+        rf"(?:\s(?:to|and|until|or)\s(?:{_MONTH})\b)?)|\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|"
+        rf"{_TIME}(?:\s?(?:to|and|until|[-–])\s?{_TIME})?(?:\son\s(?:the\s)?(?:{_ORDINAL}\s)?(?:working |business )?(?:{_DAY}|day))?|"
+        rf"(?:{_ORDINAL}\s)?(?:working |business )?(?:{_DAY})\b(?:\s(?:morning|afternoon|evening)s?)?(?:\s(?:to|and|or)\s(?:{_DAY})\b)?"
+        rf"(?:\sof\s(?:the|each|every)\smonth)?|{_ORDINAL}\s(?:working\s|business\s|school\s)?(?:day|week|month|morning|evening|renewal date|invoice)\b"
+        r"(?:\sof\s(?:the|each|every)\s\w+)?)",
+        re.IGNORECASE,
+    ),
+    "count": re.compile(rf"\b{_QUALIFIER}(?:once|twice|{_NUM}\stimes|{_NUM}\sattempts)\b(?:\s(?:a|per|each|every)\s\w+)?", re.IGNORECASE),
+    "number": re.compile(
+        rf"\b{_QUALIFIER}(?:{_NUM})(?:\sor\s(?:over|more|older|under|younger|fewer|less))?(?:\s?(?:%|per cent)|\s[a-z][\w-]+)?", re.IGNORECASE
+    ),
+    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "phone": re.compile(r"(?<![\w.,$£€])\+?\d[\d\s()/-]{3,}\d(?![\w,.]*\d)(?!\s?(?:EUR|USD|GBP|PLN|kWh|[a-z]))"),
+    "url": re.compile(r"\b(?:https?://\S+|www\.\S+|[\w-]+(?:\.[\w-]+)*\.(?:example|com|org|net)(?:/[\w/-]*)?)", re.IGNORECASE),
+    "code": re.compile(r"\b(?=[A-Z0-9-]*[A-Z])[A-Z][A-Za-z0-9]*-[A-Z0-9][A-Za-z0-9-]*\b|\b[A-Z]{3,}\b"),
+    "name": re.compile(
+        r"\b(?:Dr|Mr|Mrs|Ms|Prof|Sister|Professor)\.?\s[A-Z][\w'-]+(?:[\s-][A-Z][\w'-]+)*|(?<!^)(?<![.!?]\s)\b[A-Z][a-z'-]+(?:\s(?:of\s)?[A-Z][a-z'-]+)+"
+    ),
+    "place": re.compile(
+        r"\b(?:at|in|on|by|to|behind|beside|next to|opposite|under|near|inside|outside|through)\s(?:the|our|your|a|an|any|room|counter|desk|floor|gate|door)\b"
+        r"(?:\s[\w'-]+){1,5}",
+        re.IGNORECASE,
+    ),
+}  # fmt: skip
+"""Patterns by kind; offsets are characters of the sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A typed piece of a sentence."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def find_spans(sentence: str) -> tuple[Span, ...]:
+    """Return every typed span of ``sentence``; spans of different kinds may overlap."""
+    found: list[Span] = []
+    for kind, pattern in SPAN_KINDS.items():
+        for match in pattern.finditer(sentence):
+            text = match[0].strip().rstrip(",;:")
+            if text:
+                start = match.start() + (len(match[0]) - len(match[0].lstrip()))
+                found.append(Span(kind, text, start, start + len(text)))
+    return tuple(found)
