@@ -27,7 +27,8 @@ class Budget:
     """Caps on what a command may spend, over all its runs and judges.
 
     A call is admitted only if everything spent, everything reserved and its own upper bound fit under the cap, so
-    concurrent calls cannot walk past it together. A failed call whose cost is unknown keeps its reservation.
+    concurrent calls cannot walk past it together. A failed call whose cost is unknown keeps its reservation:
+    it may have been billed.
 
     Args:
         max_cost_usd: the cap on cost, None for none.

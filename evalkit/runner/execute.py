@@ -7,20 +7,22 @@ A call counts as done when its record is durable, not before.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Literal, cast
 
 from evalkit.base.clock import Clock
 from evalkit.base.errors import ModelError
 from evalkit.core.item import Item
 from evalkit.core.output import CallKey, Exchange, Failure
-from evalkit.llm.errors import BLAME
+from evalkit.llm.errors import BLAME, ErrorCode
 from evalkit.llm.model import CallContext, ChatModel
 from evalkit.llm.retry import CallOutcome, RetryPolicy, call_with_retries
 from evalkit.llm.wire import ChatRequest, ChatResponse
-from evalkit.runner.budget import Budget, BudgetExhaustedError, Reservation
+from evalkit.runner.budget import Budget, BudgetExhaustedError
 from evalkit.runner.plan import RunPlan, call_digest
 from evalkit.runner.progress import Progress, ProgressSink, silent
 from evalkit.store.cache import ResponseCache
@@ -69,7 +71,7 @@ class Arm:
     stored: Mapping[tuple[int, int, int], StoredCall]
     upper_cost: Callable[[ChatRequest], float]
     cost: Callable[[ChatResponse], float | None]
-    pace: Callable[[ChatRequest], object] | None = None
+    pace: Callable[[ChatRequest], Awaitable[None]] | None = None
     cacheable: bool = True
     answered: int = 0
     streak: int = 0
@@ -106,6 +108,8 @@ class ExecuteReport:
     stopped: StopReason | None = None
     why: str | None = None
     error: ModelError | None = None
+    done_here: int = 0
+    """Of ``done``, recorded by this execution."""
 
 
 def pending(arms: Sequence[Arm]) -> Iterator[PlannedCall]:
@@ -141,7 +145,10 @@ class _Execution:
         cache: ResponseCache | None,
         stop: asyncio.Event,
         progress: ProgressSink,
+        redact: Callable[[str], str],
     ) -> None:
+        self.redact = redact
+        self.rng = random.Random()  # noqa: S311 - jitter, not secrets
         self.arms = arms
         self.options = options
         self.clock = clock
@@ -155,6 +162,7 @@ class _Execution:
         self.cached = 0
         self.failed = 0
         self.fresh = 0
+        self.done_here = 0
         self.started = clock.monotonic()
         self.stopped: StopReason | None = None
         self.why: str | None = None
@@ -184,6 +192,7 @@ class _Execution:
             self.stopped,
             self.why,
             self.error,
+            self.done_here,
         )
 
     async def end_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
@@ -220,78 +229,74 @@ class _Execution:
             await self.record(arm, call, Exchange(key=_key(call), request_digest=digest, response=cached, cached=True))
             return
         try:
-            reservation = await self.budget.reserve(arm.upper_cost(request))
+            await self.ask(arm, call, request, digest)
         except BudgetExhaustedError as error:
             self.halt("budget", error.reason)
-            return
-        await self.ask(arm, call, request, digest, reservation)
 
-    async def ask(
-        self, arm: Arm, call: PlannedCall, request: ChatRequest, digest: str, reservation: Reservation
-    ) -> None:
+    async def ask(self, arm: Arm, call: PlannedCall, request: ChatRequest, digest: str) -> None:
         started_at = self.clock.now().isoformat(timespec="milliseconds")
-        candidate = arm.plan.candidate
+        timeout_s = arm.plan.candidate.timeout_s
+        spent: list[float | None] = []
 
-        async def attempt(timeout_s: float) -> ChatResponse:
-            context = CallContext(call.item.id, call.trial, 0, call.item.inputs, timeout_s)
-            return await arm.model.complete(request, context)
+        async def attempt(limit_s: float) -> ChatResponse:
+            reservation = await self.budget.reserve(arm.upper_cost(request))
+            cost: float | None = None
+            try:
+                context = CallContext(call.item.id, call.trial, 0, call.item.inputs, limit_s)
+                response = await arm.model.complete(request, context)
+                cost = arm.cost(response)
+            except ModelError as error:
+                cost = 0.0 if error.status is not None and error.status >= 400 else None
+                raise
+            finally:
+                spent.append(cost)
+                await self.budget.settle(reservation, cost)
+            return response
 
-        async def pace() -> None:
-            waiting = arm.pace(request) if arm.pace is not None else None
-            if waiting is not None:
-                await waiting  # type: ignore[misc]
-
-        outcome: CallOutcome | None = None
-        try:
-            outcome = await call_with_retries(
-                attempt,
-                clock=self.clock,
-                policy=self.options.retry,
-                timeout_s=candidate.timeout_s,
-                deadline_s=candidate.timeout_s * self.options.deadline_factor,
-                before_attempt=pace,
-            )
-        finally:
-            await self.budget.settle(reservation, self.price(arm, outcome))
-        exchange = self.exchange(arm, call, digest, outcome, started_at)
+        outcome = await call_with_retries(
+            attempt,
+            clock=self.clock,
+            rng=self.rng,
+            deadline_s=timeout_s * self.options.deadline_factor,
+            policy=replace(self.options.retry, attempt_timeout_s=timeout_s),
+            pace=partial(arm.pace, request) if arm.pace is not None else None,
+        )
+        cost_usd = None if any(cost is None for cost in spent) else sum(cost or 0.0 for cost in spent)
+        exchange = self.exchange(arm, call, digest, outcome, started_at, cost_usd)
         await self.record(arm, call, exchange)
         if exchange.response is not None and self.cache is not None and arm.cacheable:
             self.cache.put(digest, exchange.response)
 
-    @staticmethod
-    def price(arm: Arm, outcome: CallOutcome | None) -> float | None:
-        """Return what an outcome cost: nothing for a call refused outright, None where nobody can know."""
-        if outcome is None:
-            return None
+    def exchange(
+        self,
+        arm: Arm,
+        call: PlannedCall,
+        digest: str,
+        outcome: CallOutcome,
+        started_at: str,
+        cost_usd: float | None,
+    ) -> Exchange:
+        key = _key(call)
         if outcome.response is not None:
-            return arm.cost(outcome.response)
-        unbilled = outcome.error is not None and outcome.error.status is not None and outcome.error.status >= 400
-        return 0.0 if unbilled else None
-
-    def exchange(self, arm: Arm, call: PlannedCall, digest: str, outcome: CallOutcome, started_at: str) -> Exchange:
-        if outcome.response is not None:
-            response = outcome.response.model_copy(update={"cost_usd": self.price(arm, outcome)})
+            response = outcome.response.model_copy(update={"cost_usd": cost_usd})
             return Exchange(
-                key=_key(call),
-                request_digest=digest,
-                response=response,
-                attempts=outcome.attempts,
-                started_at=started_at,
+                key=key, request_digest=digest, response=response, attempts=outcome.attempts, started_at=started_at
             )
         error = outcome.error
         assert error is not None  # noqa: S101 - an outcome has a response or an error
+        code = cast("ErrorCode", error.code)
         failure = Failure(
-            code=error.code,  # type: ignore[arg-type]
-            blame=BLAME[error.code],  # type: ignore[index]
-            message=error.message[:2000],
+            code=code,
+            blame=BLAME[code],
+            message=self.redact(error.message[:2000]),
             attempts=outcome.attempts,
             status=error.status,
             elapsed_s=outcome.elapsed_s,
-            cost_usd=self.price(arm, outcome),
+            cost_usd=cost_usd,
         )
         self.watch_streak(arm, failure, error)
         return Exchange(
-            key=_key(call), request_digest=digest, failure=failure, attempts=outcome.attempts, started_at=started_at
+            key=key, request_digest=digest, failure=failure, attempts=outcome.attempts, started_at=started_at
         )
 
     def watch_streak(self, arm: Arm, failure: Failure, error: ModelError) -> None:
@@ -304,6 +309,7 @@ class _Execution:
     async def record(self, arm: Arm, call: PlannedCall, exchange: Exchange) -> None:
         await arm.journal.put(call.position, exchange, call.seq)
         self.done += 1
+        self.done_here += 1
         self.fresh += not exchange.cached
         if exchange.failure is not None:
             self.failed += 1
@@ -336,6 +342,7 @@ async def execute(
     cache: ResponseCache | None = None,
     stop: asyncio.Event | None = None,
     progress: ProgressSink = silent,
+    redact: Callable[[str], str] = str,
 ) -> ExecuteReport:
     """Make every planned call that has no usable record, and record each outcome.
 
@@ -352,5 +359,6 @@ async def execute(
         cache=cache,
         stop=stop or asyncio.Event(),
         progress=progress,
+        redact=redact,
     )
     return await execution.run()

@@ -1,0 +1,562 @@
+"""Making runs: find or create, execute interleaved, grade, finish."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import orjson
+
+from evalkit.api.session import Session, SessionGrader, git_info, versions
+from evalkit.base.errors import EvalkitError, StoreError, UsageError
+from evalkit.base.ids import new_run_id
+from evalkit.base.model import JsonObject
+from evalkit.base.registry import suggest
+from evalkit.core.candidate import Candidate
+from evalkit.core.item import Item
+from evalkit.core.output import Output
+from evalkit.core.run import RunManifest, RunTable
+from evalkit.core.score import MetricInfo
+from evalkit.core.suite import Suite
+from evalkit.llm.config import config_for, open_model
+from evalkit.llm.limits import Pacer
+from evalkit.llm.model import CallContext, ChatModel
+from evalkit.llm.pricing import Price, cost_usd, find_price, require_price, upper_bound_usd
+from evalkit.llm.retry import RetryPolicy
+from evalkit.llm.tokens import estimate_input_tokens
+from evalkit.llm.wire import ChatRequest, ChatResponse
+from evalkit.runner.budget import Budget
+from evalkit.runner.execute import Arm, ExecuteOptions, ExecuteReport, execute, pending
+from evalkit.runner.grade import grade_run
+from evalkit.runner.plan import RunPlan, plan_run
+from evalkit.runner.progress import ProgressSink, silent
+from evalkit.runner.request import RequestBuilder
+from evalkit.store.analysis import export_parquet
+from evalkit.store.journal import Journal, JournalReader, StoredCall
+from evalkit.store.table import BUILT_IN_METRICS, GradedBy, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Run", "RunOptions", "RunRecord", "StoppedError", "find_candidate", "grade_stored", "make_runs", "open_run"]
+
+
+class StoppedError(EvalkitError):
+    """A run ended before its last call; what it has is stored.
+
+    Args:
+        message: why it ended.
+        kind: ``signal``, ``budget``, ``time`` or ``permanent_failure``.
+        hint: the command that goes on.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: Literal["signal", "budget", "time", "permanent_failure"],
+        hint: str,
+        where: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, where=where)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How runs are made; nothing here but ``draw``, ``limit`` and ``select`` changes what is asked.
+
+    Attributes:
+        draw: names the independent set of calls; ``new`` makes a fresh one.
+        limit: only the first items of the seeded order.
+        select: only items with these ids; the runs give no verdict.
+        restricted: the words for ``select``.
+        concurrency: calls in flight; the settings' if None.
+        max_cost_usd: cap over all runs of the command; the settings' if None.
+        max_calls: likewise for calls.
+        max_time_s: likewise for time.
+        cache: whether answers of other runs to the very same call are used.
+    """
+
+    draw: str = "0"
+    limit: int | None = None
+    select: Sequence[str] | None = None
+    restricted: str | None = None
+    concurrency: int | None = None
+    max_cost_usd: float | None = None
+    max_calls: int | None = None
+    max_time_s: float | None = None
+    cache: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One output of a run with its item and its scores, metric by metric (status, value, reason)."""
+
+    item: Item
+    output: Output
+    scores: dict[str, tuple[str, float | None, str | None]]
+
+
+class Run:
+    """A stored run: the manifest's fields, and its rows when asked for."""
+
+    def __init__(self, session: Session, manifest: RunManifest, suite: Suite | None = None) -> None:
+        self.session = session
+        self.manifest = manifest
+        self.suite = suite
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.manifest.id
+
+    @property
+    def candidate(self) -> Candidate:
+        """What was asked, fully resolved."""
+        return self.manifest.candidate
+
+    @property
+    def status(self) -> str:
+        """``running``, ``interrupted`` or ``finished``."""
+        return self.manifest.status
+
+    def graders(self) -> tuple[tuple[str, GradedBy], ...]:
+        """Return grader name and where its scores are, as last graded."""
+        reader = self.session.store.read(self.id)
+        try:
+            bodies = [body for _, kind, body in reader.events() if kind == "graded"]
+        finally:
+            reader.close()
+        if not bodies:
+            return ()
+        return tuple(
+            (
+                entry["name"],
+                GradedBy(entry["digest"], tuple(MetricInfo.model_validate(raw) for raw in entry["metrics"])),
+            )
+            for entry in orjson.loads(bodies[-1])
+        )
+
+    def table(self) -> RunTable:
+        """Return all scores as arrays, items in analysis order."""
+        return read_table(self.session.store, self.manifest, [graded for _, graded in self.graders()])
+
+    def records(self) -> Iterator[RunRecord]:
+        """Yield every output with its item and scores, in analysis order."""
+        found: dict[tuple[int, int, int], dict[str, tuple[str, float | None, str | None]]] = {}
+        for _, graded in self.graders():
+            scores = self.session.store.score_reader(self.id, graded.digest)
+            try:
+                for position, trial, seq, metric, status, value, _, reason in scores.rows():
+                    found.setdefault((position, trial, seq), {})[metric] = (status, value, reason)
+            finally:
+                scores.close()
+        reader = self.session.store.read(self.id)
+        try:
+            for recorded in reader.outputs():
+                key = (recorded.position, recorded.output.trial, recorded.seq)
+                yield RunRecord(recorded.item, recorded.output, found.get(key, {}))
+        finally:
+            reader.close()
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per item, trial and metric: item_id, trial, metric, status, value, cluster, weight."""
+        import numpy as np
+        import pandas as pd
+
+        from evalkit.core.run import STATUS_NAMES, STATUS_OK
+
+        table = self.table()
+        parts = []
+        for name, column in table.columns.items():
+            n_items, n_trials = column.status.shape
+            status = column.status.ravel()
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "item_id": np.repeat(np.asarray(table.item_ids, dtype=object), n_trials),
+                        "trial": np.tile(np.arange(n_trials), n_items),
+                        "metric": name,
+                        "status": np.asarray(STATUS_NAMES, dtype=object)[status],
+                        "value": np.where(status == STATUS_OK, column.value.ravel(), np.nan),
+                        "cluster": np.repeat(np.asarray(table.clusters, dtype=object), n_trials),
+                        "weight": np.repeat(np.asarray(table.weights), n_trials),
+                    }
+                )
+            )
+        return pd.concat(parts, ignore_index=True)
+
+    def __repr__(self) -> str:
+        return f"Run({self.id}, {self.manifest.candidate.name}, {self.status})"
+
+
+def open_run(session: Session, text: str, suite: Suite | None = None) -> Run:
+    """Return the stored run whose id begins or ends with ``text``, or the newest for ``latest``.
+
+    Raises:
+        UsageError: none or several fit, or the run was never fully created.
+    """
+    run_id = session.store.find(text)
+    manifest = session.store.manifest(run_id)
+    if manifest is None:
+        raise UsageError(f"run {run_id} was never fully created", hint="make it again, or see `evalkit runs list`")
+    return Run(session, manifest, suite)
+
+
+def find_candidate(suite: Suite, name: str) -> Candidate:
+    """Return the suite's candidate called ``name``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for candidate in suite.candidates:
+        if candidate.name == name:
+            return candidate
+    known = [candidate.name for candidate in suite.candidates]
+    raise UsageError(
+        f"no candidate {name!r} in suite {suite.name!r}{suggest(name, known)}",
+        hint=f"its candidates: {', '.join(known)}",
+        where=suite.path,
+    )
+
+
+@dataclass
+class _Open:
+    """A run being made."""
+
+    plan: RunPlan
+    manifest: RunManifest
+    journal: Journal
+
+
+async def make_runs(
+    session: Session,
+    suite: Suite,
+    names: Sequence[str],
+    options: RunOptions,
+    *,
+    progress: ProgressSink = silent,
+    stop: asyncio.Event | None = None,
+    budget: Budget | None = None,
+) -> list[Run]:
+    """Return one finished, graded run for each named candidate, their calls interleaved.
+
+    A run of the same plan is continued if it was interrupted, and reused if it is finished.
+
+    Raises:
+        StoppedError: the runs ended early (budget, time, signal, or nothing but permanent failures).
+        UsageError: a candidate, model, price or key is missing.
+        StoreError: the store cannot be written.
+    """
+    graders = session.graders(suite)
+    draw = secrets.token_hex(4) if options.draw == "new" else options.draw
+    plans = [
+        plan_run(
+            suite,
+            find_candidate(suite, name),
+            draw=draw,
+            limit=options.limit,
+            select=options.select,
+            restricted=options.restricted,
+        )
+        for name in names
+    ]
+    with ExitStack() as stack:
+        opened = _open_all(session, plans, graders, stack)
+        report = await _execute(session, opened, options, stack, progress, stop, budget)
+        await asyncio.to_thread(_grade_all, session, opened, graders, progress)
+        _close_all(session, opened, report, graders)
+    runs = []
+    for each in opened:
+        manifest = session.store.manifest(each.manifest.id)
+        runs.append(Run(session, manifest or each.manifest, suite))
+    if report.stopped is not None:
+        raise _stopped(report, opened)
+    return runs
+
+
+class _Unopened:
+    """Stands for the model of a run that has nothing left to ask."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.identity: JsonObject = {}
+
+    async def complete(self, request: ChatRequest, context: CallContext) -> ChatResponse:
+        del request
+        raise StoreError(
+            f"call {context.item_id!r} was planned after its run was found complete",
+            hint="repeat the command; if it happens again, please report it",
+        )
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _open_all(
+    session: Session, plans: Sequence[RunPlan], graders: Sequence[SessionGrader], stack: ExitStack
+) -> list[_Open]:
+    """Find or create the run of each plan, locked, its record open."""
+    now = session.clock.now()
+    git = git_info(session.settings.root)
+    batch = secrets.token_hex(4)
+    opened = []
+    for plan in plans:
+        found = _same_plan(session, plan)
+        run_id = found.id if found is not None else new_run_id(now, plan.digest)
+        stack.enter_context(session.store.lock(run_id, now))
+        journal = session.store.journal(run_id)
+        stack.callback(journal.close)
+        if found is None:
+            found = _manifest(session, plan, graders, run_id, batch)
+            found = found.model_copy(update={"git": git})
+            journal.create(found, plan.items)
+        opened.append(_Open(plan, found, journal))
+    return opened
+
+
+def _same_plan(session: Session, plan: RunPlan) -> RunManifest | None:
+    """Return the newest run of the same plan."""
+    ids = [run_id for run_id in session.store.run_ids() if run_id.endswith(plan.digest[:6])]
+    for run_id in reversed(ids):
+        manifest = session.store.manifest(run_id)
+        if manifest is not None and manifest.plan_digest == plan.digest:
+            return manifest
+    return None
+
+
+def _manifest(
+    session: Session, plan: RunPlan, graders: Sequence[SessionGrader], run_id: str, batch: str
+) -> RunManifest:
+    suite = plan.suite
+    return RunManifest(
+        id=run_id,
+        suite=suite.name,
+        suite_digest=suite.digest,
+        candidate=plan.candidate,
+        dataset=suite.dataset,
+        trials=suite.trials,
+        seed=suite.seed,
+        draw=plan.draw,
+        batch=batch,
+        plan_digest=plan.digest,
+        metrics=(*BUILT_IN_METRICS, *(info for grader in graders for info in grader.metrics)),
+        graders={grader.spec.name: grader.spec.id for grader in graders},
+        started_at=session.clock.now().isoformat(timespec="milliseconds"),
+        n_planned=plan.n_calls,
+        limit=plan.limit,
+        restricted=plan.restricted,
+        versions=versions(),
+        conditions={"suite_path": suite.path},
+    )
+
+
+async def _execute(
+    session: Session,
+    opened: Sequence[_Open],
+    options: RunOptions,
+    stack: ExitStack,
+    progress: ProgressSink,
+    stop: asyncio.Event | None,
+    budget: Budget | None,
+) -> ExecuteReport:
+    """Ask what has no record yet; open a model only if there is something to ask it."""
+    settings = session.settings
+    concurrency = options.concurrency or settings.concurrency
+    stored = {id(each): _stored(each) for each in opened}
+    pricing = _Pricing(session, options)
+    models: dict[str, ChatModel] = {}
+    arms = []
+    try:
+        for each in opened:
+            arm = _arm(session, each, stored[id(each)], pricing, models, concurrency)
+            arms.append(arm)
+            _note_resumption(session, each, arm)
+        cache = session.store.cache() if _use_cache(session, options) and any(arm.cacheable for arm in arms) else None
+        if cache is not None:
+            stack.callback(cache.close)
+        return await execute(
+            arms,
+            ExecuteOptions(
+                concurrency=concurrency,
+                retry=RetryPolicy(),
+                max_time_s=options.max_time_s if options.max_time_s is not None else settings.max_time_s,
+            ),
+            clock=session.clock,
+            budget=budget if budget is not None else new_budget(session, options),
+            cache=cache,
+            stop=stop,
+            progress=progress,
+            redact=session.redactor.text,
+        )
+    finally:
+        for model in models.values():
+            await model.aclose()
+
+
+def new_budget(session: Session, options: RunOptions) -> Budget:
+    """Return the budget of a command: its own caps, else the settings'."""
+    settings = session.settings
+    return Budget(
+        max_cost_usd=options.max_cost_usd if options.max_cost_usd is not None else settings.max_cost_usd,
+        max_calls=options.max_calls if options.max_calls is not None else settings.max_calls,
+    )
+
+
+def _use_cache(session: Session, options: RunOptions) -> bool:
+    return session.settings.cache if options.cache is None else options.cache
+
+
+def _stored(each: _Open) -> dict[tuple[int, int, int], StoredCall]:
+    reader = JournalReader(each.journal.path)
+    try:
+        return reader.calls()
+    finally:
+        reader.close()
+
+
+class _Pricing:
+    """Prices by model; an unknown one is refused where spending is capped."""
+
+    def __init__(self, session: Session, options: RunOptions) -> None:
+        self._models = session.settings.models
+        cap = options.max_cost_usd if options.max_cost_usd is not None else session.settings.max_cost_usd
+        self._capped = cap is not None
+
+    def of(self, model: str) -> Price | None:
+        return require_price(model, self._models) if self._capped else find_price(model, self._models)
+
+
+def _arm(
+    session: Session,
+    each: _Open,
+    stored: dict[tuple[int, int, int], StoredCall],
+    pricing: _Pricing,
+    models: dict[str, ChatModel],
+    concurrency: int,
+) -> Arm:
+    plan, settings = each.plan, session.settings
+    candidate = plan.candidate
+    builder = RequestBuilder(candidate, plan.draw)
+    price = pricing.of(candidate.model)
+    arm = Arm(
+        plan=plan,
+        model=_Unopened(candidate.model),
+        journal=each.journal,
+        request=builder.build,
+        body_digest=builder.body_digest,
+        stored=stored,
+        upper_cost=partial(upper_bound_usd, price=price) if price is not None else lambda request: 0.0,  # noqa: ARG005
+        cost=lambda response: response.cost_usd if response.cost_usd is not None else cost_usd(response.usage, price),
+    )
+    if next(pending([arm]), None) is None:
+        return arm
+    _check_requests(plan, builder)
+    if candidate.model not in models:
+        models[candidate.model] = open_model(
+            candidate.model,
+            settings.models,
+            resolve_env=settings.resolve_env,
+            limit=max(concurrency, 1),
+            clock=session.clock,
+            root=settings.root,
+        )
+    arm.model = models[candidate.model]
+    config = config_for(candidate.model, settings.models)
+    arm.cacheable = config.kind in {"openai", "anthropic", "http", "local"}
+    if config.requests_per_minute or config.tokens_per_minute:
+        pacer = Pacer(
+            session.clock,
+            requests_per_minute=config.requests_per_minute,
+            tokens_per_minute=config.tokens_per_minute,
+        )
+
+        async def pace(request: ChatRequest) -> None:
+            await pacer.reserve(estimate_input_tokens(request))
+
+        arm.pace = pace
+    return arm
+
+
+def _check_requests(plan: RunPlan, builder: RequestBuilder) -> None:
+    """Build the first request, so that a prompt that fits no item ends the command before any call."""
+    for item in plan.items[:1]:
+        builder.build(item, 0)
+
+
+def _note_resumption(session: Session, each: _Open, arm: Arm) -> None:
+    if each.manifest.status != "running" and next(pending([arm]), None) is not None:
+        each.journal.event("resumed", session.clock.now())
+
+
+def _grade_all(
+    session: Session, opened: Sequence[_Open], graders: Sequence[SessionGrader], progress: ProgressSink
+) -> None:
+    for each in opened:
+        grade_run(session.store, each.manifest.id, graders, clock=session.clock, progress=progress)
+        each.journal.event("graded", session.clock.now(), graded_body(graders))
+
+
+def graded_body(graders: Sequence[SessionGrader]) -> list[dict[str, object]]:
+    """Return the body of a ``graded`` event: which graders scored the run, and what their metrics mean."""
+    return [
+        {
+            "name": grader.spec.name,
+            "digest": grader.digest,
+            "metrics": [info.model_dump(mode="json") for info in grader.metrics],
+        }
+        for grader in graders
+    ]
+
+
+def _close_all(
+    session: Session, opened: Sequence[_Open], report: ExecuteReport, graders: Sequence[SessionGrader]
+) -> None:
+    """Write down how each run ended; a finished one also as Parquet."""
+    for each in opened:
+        complete = len(_stored(each)) >= each.plan.n_calls
+        if not complete or each.manifest.status != "finished" or report.done_here:
+            body = {"stopped": report.stopped, "cached": report.cached}
+            each.journal.event("finished" if complete else "interrupted", session.clock.now(), body)
+        if complete:
+            export_parquet(session.store, each.manifest.id, {grader.digest: grader.spec.id for grader in graders})
+
+
+def grade_stored(session: Session, run: Run, suite: Suite, *, progress: ProgressSink = silent) -> int:
+    """Score a stored run with the suite's graders as they are now; return how many scores were added.
+
+    Raises:
+        StoreError: another process is writing the run.
+    """
+    graders = session.graders(suite)
+    now = session.clock.now()
+    with session.store.lock(run.id, now):
+        journal = session.store.journal(run.id)
+        try:
+            added = grade_run(session.store, run.id, graders, clock=session.clock, progress=progress)
+            journal.event("graded", now, graded_body(graders))
+            export_parquet(session.store, run.id, {grader.digest: grader.spec.id for grader in graders})
+        finally:
+            journal.close()
+    return added
+
+
+def _stopped(report: ExecuteReport, opened: Sequence[_Open]) -> StoppedError:
+    names = ", ".join(each.manifest.id for each in opened)
+    hint = "repeat the same command to go on: what was answered is kept and not asked again"
+    if report.stopped == "budget":
+        hint = "raise the cap and repeat the same command: what was answered is kept and not asked again"
+    if report.error is not None:
+        hint = report.error.hint or f"mend the cause ({report.error.message[:200]}), then repeat the same command"
+    return StoppedError(
+        f"{report.why or 'stopped'}: {report.done} of {report.total} calls are recorded",
+        kind=report.stopped or "signal",
+        hint=hint,
+        where=f"run {names}",
+    )

@@ -1,0 +1,102 @@
+"""The entry point: commands by group, and the one place where errors become lines and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from evalkit.base.errors import EvalkitError
+
+__all__ = ["app", "main"]
+
+_MORE = "More"
+_PANEL = "Commands"
+
+app = typer.Typer(
+    name="evalkit",
+    help="Verdicts with evidence for LLM applications: pass, fail or inconclusive.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _register() -> None:
+    from evalkit.cli import baseline, dataset, demo, gate, graders, init, model, plan, report, run, runs, system
+
+    first = {
+        "init": init.init,
+        "demo": demo.demo,
+        "plan": plan.plan,
+        "run": run.run,
+        "gate": gate.gate,
+        "compare": gate.compare,
+        "report": report.report,
+        "doctor": system.doctor,
+    }
+    for name, command in first.items():
+        app.command(name, rich_help_panel=_PANEL)(command)
+    app.add_typer(baseline.app, name="baseline", rich_help_panel=_PANEL)
+    more = {
+        "grade": run.grade,
+        "validate": plan.validate,
+        "sync": report.sync,
+        "config": system.config,
+        "version": system.version,
+    }
+    for name, command in more.items():
+        app.command(name, rich_help_panel=_MORE)(command)
+    for name, group in {
+        "dataset": dataset.app,
+        "graders": graders.app,
+        "runs": runs.app,
+        "model": model.app,
+    }.items():
+        app.add_typer(group, name=name, rich_help_panel=_MORE)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from evalkit import __version__
+
+        typer.echo(f"evalkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[  # noqa: ARG001 - handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Verdicts with evidence for LLM applications: pass, fail or inconclusive."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except EvalkitError as error:
+        if debug:
+            traceback.print_exc()
+        from evalkit.report.terminal import render_error
+
+        typer.echo(render_error(error), err=True)
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+_register()
