@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -108,8 +107,9 @@ def fields_at(model_cls: type[BaseModel], loc: Loc) -> list[str]:
         models = [
             inner
             for model in models
-            if part in model.model_fields
-            for inner in _models_in(model.model_fields[part].annotation)
+            for name, info in model.model_fields.items()
+            if part in {name, info.alias}
+            for inner in _models_in(info.annotation)
         ]
     return sorted({name for model in models for name in _names(model)})
 
@@ -121,8 +121,4 @@ def _names(model: type[BaseModel]) -> list[str]:
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return [annotation] if issubclass(annotation, BaseModel) else []
-    if get_origin(annotation) in {Annotated, Union, types.UnionType, list, tuple, dict, Mapping} or get_args(
-        annotation
-    ):
-        return [model for part in get_args(annotation) for model in _models_in(part)]
-    return []
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -37,7 +37,7 @@ class JsonlLimits:
 LIMITS = JsonlLimits()
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """Something JSON readers let pass and this one does not."""
 
 
@@ -47,25 +47,25 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _Refused(f"key {key!r} is given twice")
+                raise _RefusedError(f"key {key!r} is given twice")
             seen.add(key)
     return content
 
 
 def _constant(word: str) -> Any:
-    raise _Refused(f"{word} is not JSON: leave the field out, or write null")
+    raise _RefusedError(f"{word} is not JSON: leave the field out, or write null")
 
 
 def _number(text: str) -> float:
     value = float(text)
     if value in {float("inf"), float("-inf")}:
-        raise _Refused(f"{text[:30]} is too large a number")
+        raise _RefusedError(f"{text[:30]} is too large a number")
     return value
 
 
 def _integer(text: str) -> int:
     if len(text) > 24 or not -(2**63) <= (value := int(text)) < 2**64:
-        raise _Refused(f"{text[:30]} does not fit 64 bits: quote it if it is an identifier")
+        raise _RefusedError(f"{text[:30]} does not fit 64 bits: quote it if it is an identifier")
     return value
 
 
@@ -99,7 +99,7 @@ def parse_json(text: str, *, where: str, first_line: int = 1, depth: int = LIMIT
         ) from error
     except UnicodeEncodeError as error:
         raise _bad("half a surrogate pair is not a character", f"{where}:{first_line}") from error
-    except _Refused as error:
+    except _RefusedError as error:
         raise _bad(str(error), f"{where}:{first_line}") from error
     except RecursionError as error:
         raise _bad(f"nested deeper than {depth} levels", f"{where}:{first_line}") from error

@@ -113,21 +113,21 @@ class Problem:
 class FileError(UsageError):
     """Everything wrong with one file.
 
-    ``message`` already begins with the place, so ``str()`` does not repeat it; ``where`` and ``hint`` are those of the
-    first problem; ``problems`` has them all.
+    ``message`` already begins with the place, so ``str()`` does not repeat it; ``where`` is the place of the first
+    problem; ``problems`` has them all.
     """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        first = problems[0]
-        lines = [first.headline(), *first.excerpt()]
-        for other in problems[1:]:
-            lines += [other.headline(), *other.excerpt()]
-            if other.hint and other.hint != first.hint:
-                lines.append(f"  hint:  {other.hint}")
+        lines: list[str] = []
+        for problem in problems:
+            lines += [problem.headline(), *problem.excerpt()]
+            if problem.hint and len(problems) > 1:
+                lines.append(f"  hint:  {problem.hint}")
+        hint = problems[0].hint if len(problems) == 1 else None
         super().__init__(
             "\n".join(lines),
-            hint=first.hint or "mend the line; `evalkit validate` checks every file without a call",
-            where=first.where,
+            hint=hint or "mend the file; `evalkit validate` checks every file without a call",
+            where=problems[0].where,
         )
         self.problems = tuple(problems)
 
@@ -155,13 +155,19 @@ class Problems:
             self.add(loc, error.message, hint=error.hint)
 
     def raise_if_any(self) -> None:
-        """Raise what was found, in the order of the file.
+        """Raise what was found, in the order of the file, what was found in other files last.
 
         Raises:
             FileError: something was found.
         """
         if self.found:
-            raise FileError(self.found)
+            raise FileError(sorted(self.found, key=self._order))
+
+    def _order(self, problem: Problem) -> tuple[int, ...]:
+        place = problem.where.removeprefix(f"{self.located.path}:")
+        if place == problem.where:
+            return (1,)
+        return (0, *(int(part) for part in place.split(":") if part.isdigit()))
 
 
 def spell(loc: Iterable[str | int]) -> str:

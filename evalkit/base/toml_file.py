@@ -1,7 +1,7 @@
 """TOML with the lines of tables and keys.
 
-The standard library's parser gives no places; a second, line-wise reading finds where each table and each key stands. It
-understands headers and ``key = value`` lines; a key inside an inline table has the line of the whole.
+The standard library's parser gives no places; a second, line-wise reading finds where each table and each key stands.
+It understands headers and ``key = value`` lines; a key inside an inline table has the line of the whole.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """YAML with places, read strictly.
 
-A subset of YAML 1.2: ``true`` and ``false`` are the only booleans (``yes``, ``no``, ``on``, ``off`` are words), dates stay
-words, keys are words and never given twice; tags, merge keys, several documents and recursive anchors are refused, and
-anchors cannot blow a small file up. Everything is read from libyaml's events with an explicit stack: no nesting depth
-reaches the interpreter's stack.
+A subset of YAML 1.2: ``true`` and ``false`` are the only booleans (``yes``, ``no``, ``on``, ``off`` are words), dates
+stay words, keys are words and never given twice; tags, merge keys, several documents and recursive anchors are refused,
+and anchors cannot blow a small file up. Everything is read from libyaml's events with an explicit stack: no nesting
+depth reaches the interpreter's stack.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class _Reader:
         Raises:
             FileError: it is of a kind that is not accepted.
         """
-        place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        place = Place(mark.line + 1, mark.column + 1) if mark else Place(1)
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:

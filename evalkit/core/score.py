@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from evalkit.base.model import Frozen
 from evalkit.llm.wire import Usage
 
-__all__ = ["Better", "MetricInfo", "MetricKind", "Score", "ScoreStatus"]
+__all__ = ["BUILT_IN_METRICS", "Better", "MetricInfo", "MetricKind", "Score", "ScoreStatus"]
 
 ScoreStatus = Literal["ok", "skipped", "abstained", "error"]
 MetricKind = Literal["binary", "bounded", "unbounded", "positive"]
@@ -27,6 +27,13 @@ class MetricInfo(Frozen):
     better: Better = "higher"
     grader: str | None = None
     """``name@digest`` of the grader, None for what the runner itself measures."""
+
+
+BUILT_IN_METRICS: tuple[MetricInfo, ...] = tuple(
+    MetricInfo(name=name, kind="positive", better="lower")
+    for name in ("latency_s", "cost_usd", "input_tokens", "output_tokens")
+)
+"""What is measured on every output, whatever the graders."""
 
 
 class Score(Frozen):
