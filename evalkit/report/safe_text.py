@@ -1,7 +1,7 @@
-"""Text that somebody else wrote, made safe to show: terminals, CI logs, Markdown, spreadsheets, XML.
+r"""Text that somebody else wrote, made safe to show: terminals, CI logs, Markdown, spreadsheets, XML.
 
-Model output is hostile. Nothing is taken away silently: what could act is shown as what it is (``\\x1b``, ``\\u202e``), so
-that a reader sees the attempt and at least 95 % of ordinary text stays as it was. HTML needs nothing from here but
+Model output is hostile. Nothing is taken away silently: what could act is shown as what it is (``\x1b``, ``\u202e``),
+so that a reader sees the attempt and at least 95 % of ordinary text stays as it was. HTML needs nothing from here but
 :func:`visible`: the templates escape.
 """
 
@@ -41,10 +41,10 @@ _CELL_BREAK = re.compile(r"([;\t\r\n])(\s*)(?=[=+\-@\u2212\uff1d\uff0b\uff0d\uff
 
 
 def visible(text: str) -> str:
-    """Return ``text`` with every control, escape, bidirectional and invisible character shown as a ``\\x`` or ``\\u`` code.
+    r"""Return ``text`` with control, escape, bidirectional and invisible characters as ``\x`` or ``\u`` codes.
 
-    Line feeds and tabs stay; a carriage return before a line feed is dropped, alone it is shown. Zero-width joiners stay,
-    since emoji and several scripts need them.
+    Line feeds and tabs stay; a carriage return before a line feed is dropped, alone it is shown. Zero-width joiners
+    stay, since emoji and several scripts need them.
     """
     return _HIDDEN.sub(_code, text.replace("\r\n", "\n"))
 
@@ -64,8 +64,8 @@ def one_line(text: str) -> str:
 def neutral_lines(text: str) -> str:
     """Return rendered lines in which no CI system finds a command.
 
-    GitHub trims a line before it looks for ``::``, and finds ``##[`` and Azure ``##vso[`` anywhere in it: so the marks are
-    broken by a backslash wherever they stand, not only indented.
+    GitHub trims a line before it looks for ``::``, and finds ``##[`` and Azure ``##vso[`` anywhere in it: so the marks
+    are broken by a backslash wherever they stand, not only indented.
     """
     return _COLON_COMMAND.sub(r":\\", _HASH_COMMAND.sub(r"#\\", text))
 
@@ -159,8 +159,8 @@ def _longest_run(text: str, character: str) -> int:
 def spreadsheet_cell(text: str) -> str:
     """Return ``text`` such that no spreadsheet takes it, or what follows a separator in it, for a formula.
 
-    A quote mark goes before a first visible character that is one of ``= + - @``, also full-width, small or superscript,
-    also behind blanks, zero-width characters and quotes. The exact text stands in the JSONL and Parquet exports.
+    A quote mark goes before a first visible character that is one of ``= + - @``, also full-width, small or
+    superscript, also behind blanks, zero-width characters and quotes. The exact text stands in the JSONL export.
     """
     cell = _CELL_BREAK.sub(r"\1\2'", visible(text))
     return f"'{cell}" if _starts_formula(text) else cell

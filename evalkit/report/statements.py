@@ -1,7 +1,7 @@
 """What a verdict says in words, once, for the terminal, Markdown, HTML and JUnit alike.
 
-The sentences here are raw: each renderer escapes them in its own way, since they carry names and messages that users and
-models wrote.
+The sentences here are raw: each renderer escapes them in its own way, since they carry names and messages that users
+and models wrote.
 """
 
 from __future__ import annotations
@@ -71,6 +71,9 @@ def statements(verdict: Verdict) -> list[Statement]:
 
 def _findings(verdict: Verdict) -> Iterator[Statement]:
     for finding in verdict.findings:
+        advisory = finding.comparison.advisory
+        if advisory and not finding.decides:
+            yield Statement("finding", _named(finding, f"advisory, decides nothing: {advisory}"))
         if finding.outcome == "pass":
             continue
         flips = _flips(finding.comparison)

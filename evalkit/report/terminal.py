@@ -128,7 +128,8 @@ def render_run(manifest: RunManifest, summaries: Sequence[MetricSummary], *, wid
     """Return a run as text: what was asked, each metric's mean with its interval, failures, how to go on."""
     candidate = manifest.candidate
     answered = max((summary.n_planned for summary in summaries), default=manifest.n_planned)
-    head = f"{terminal_text(manifest.suite)}   {terminal_text(candidate.name)} ({terminal_text(candidate.model)})   run {manifest.id}"
+    who = f"{terminal_text(candidate.name)} ({terminal_text(candidate.model)})"
+    head = f"{terminal_text(manifest.suite)}   {who}   run {manifest.id}"
     lines = [*wrap(head, width), *_asked(manifest, answered, width)]
     if summaries:
         lines += text_table([_SUMMARY_HEAD, *(_summary(summary) for summary in summaries)], width=width, keep_end=5)
