@@ -1,7 +1,7 @@
 """What calls cost, in USD: the configured price, else the bundled price list; unknown stays unknown.
 
 A price is looked up once a model. ``cost_usd`` is for what happened, ``upper_bound_usd`` for reserving money before a
-call. Writing to a provider's prompt cache is counted as plain input.
+call.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ _FREE_KINDS = frozenset({"local", "replay", "python"})
 
 
 class Price(Frozen):
-    """USD per million tokens; ``cached_input`` defaults to ``input``, ``request`` is a fixed fee for each call."""
+    """USD per million tokens. ``cached_input`` and ``cache_write`` default to ``input``; ``request`` is per call."""
 
     input: float = Field(ge=0, allow_inf_nan=False, strict=False)
     output: float = Field(ge=0, allow_inf_nan=False, strict=False)
     cached_input: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=False)
+    cache_write: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=False)
     request: float = Field(default=0.0, ge=0, allow_inf_nan=False, strict=False)
 
 
@@ -49,8 +50,14 @@ def cost_usd(usage: Usage, price: Price | None) -> float | None:
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
     cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
-    cached_price = price.input if price.cached_input is None else price.cached_input
-    tokens = (usage.input_tokens - cached) * price.input + cached * cached_price + usage.output_tokens * price.output
+    read_price = price.input if price.cached_input is None else price.cached_input
+    write_price = price.input if price.cache_write is None else price.cache_write
+    tokens = (
+        (usage.input_tokens - cached) * price.input
+        + (cached + (usage.cache_read_tokens or 0)) * read_price
+        + (usage.cache_write_tokens or 0) * write_price
+        + usage.output_tokens * price.output
+    )
     return price.request + tokens / _MILLION
 
 
@@ -105,10 +112,10 @@ def _listed(provider: str | None, name: str) -> Price | None:
         found = genai_prices.calc_price(probe, name, provider_id=provider).model_price
     except (LookupError, ValueError):
         return None
-    rates = [_rate(found, field) for field in ("input_mtok", "output_mtok", "cache_read_mtok")]
+    rates = [_rate(found, field) for field in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")]
     if rates[0] is None or rates[1] is None:
         return None
-    return Price(input=rates[0], output=rates[1], cached_input=rates[2])
+    return Price(input=rates[0], output=rates[1], cached_input=rates[2], cache_write=rates[3])
 
 
 def _rate(price: Any, field: str) -> float | None:

@@ -56,12 +56,18 @@ class ChatRequest(Frozen):
 
 
 class Usage(Frozen):
-    """Tokens as billed. ``None`` means the provider did not say, which is not zero."""
+    """Tokens as billed. ``None`` means the provider did not say, which is not zero.
+
+    ``cached_input_tokens`` is a part of ``input_tokens``. Anthropic counts its prompt cache beside ``input_tokens``
+    instead: those are ``cache_read_tokens`` and ``cache_write_tokens``.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class ChatResponse(Frozen):
