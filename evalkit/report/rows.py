@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from evalkit.base.model import JsonObject, JsonValue
 from evalkit.core.output import Failure
 from evalkit.core.score import MetricInfo
+from evalkit.core.verdict import Verdict
 
-__all__ = ["Change", "MetricSummary", "ReportRow", "RowScore", "change_of"]
+__all__ = ["Change", "MetricSummary", "ReportRow", "RowScore", "SuiteReport", "change_of"]
 
 Change = Literal["regressed", "fixed", "both_fail", "error", "changed", "same"]
 
@@ -136,3 +137,20 @@ def change_of(row: ReportRow) -> Change:
     if any(score.fails_on_both for score in scores):
         return "both_fail"
     return "changed" if row.baseline_text is not None and row.baseline_text != row.candidate_text else "same"
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteReport:
+    """A verdict and what goes with it into comments, summaries and pages.
+
+    Attributes:
+        verdict: the verdict.
+        rows: the rows of the item table; read once, so that a lazy source works.
+        report: path or address of the HTML report, or None.
+        suite_path: the suite's path for commands that are shown, or None.
+    """
+
+    verdict: Verdict
+    rows: Iterable[ReportRow] = ()
+    report: str | None = None
+    suite_path: str | None = None

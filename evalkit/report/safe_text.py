@@ -15,6 +15,7 @@ __all__ = [
     "code_span",
     "cut",
     "display_width",
+    "inline_html",
     "markdown_text",
     "neutral_lines",
     "one_line",
@@ -126,10 +127,17 @@ def wrap(text: str, width: int, *, indent: str = "  ") -> list[str]:
 
 def markdown_text(text: str) -> str:
     """Return ``text`` as inline Markdown that shows it literally: no markup, HTML, link, mention or reference."""
-    plain = one_line(text)
-    plain = _AUTOLINK.sub(lambda match: match.group() + _BREAK, plain)
-    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", plain)
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", _entities(text))
+
+
+def inline_html(text: str) -> str:
+    """Return ``text`` for a line of HTML inside Markdown, where backslashes would show: entities alone."""
+    return re.sub(r"[\\`*_{}\[\]()!|~$]", lambda match: f"&#{ord(match.group())};", _entities(text))
+
+
+def _entities(text: str) -> str:
+    plain = _AUTOLINK.sub(lambda match: match.group() + _BREAK, one_line(text))
+    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code_span(text: str, *, limit: int = 200, in_table: bool = False) -> str:

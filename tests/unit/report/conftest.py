@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from evalkit.core.output import Failure
 from evalkit.core.verdict import Verdict
+from evalkit.report.rows import ReportRow, RowScore
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -78,7 +81,9 @@ def poisoned(verdict: Verdict, text: str) -> Verdict:
             )
         )
     manifest = comparison.candidate
-    candidate = manifest.candidate.model_copy(update={"name": text, "model": "local/" + text})
+    candidate = manifest.candidate.model_copy(
+        update={"name": text, "model": "local/" + text.encode("utf-8", "replace").decode()}
+    )
     findings = [
         finding.model_copy(
             update={
@@ -111,4 +116,58 @@ def poisoned(verdict: Verdict, text: str) -> Verdict:
                 }
             ),
         }
+    )
+
+
+def make_row(text: str = "the answer", **changes: object) -> ReportRow:
+    """Return a regressed row."""
+    row = ReportRow(
+        item_id="q017",
+        candidate_text=text,
+        inputs={"question": "How long may I return an order?", "context": "Section 4.2: thirty days."},
+        expected={"answer": "thirty days", "section": "4.2"},
+        baseline_text="The answer is thirty days (section 4.2).",
+        scores={
+            "correct": RowScore(0.0, "ok", 1.0, "ok", "wrong number of days", None, binary=True),
+            "json_schema": RowScore(1.0, "ok", 1.0, "ok", binary=True),
+        },
+        tags=("policy", "refund"),
+        cluster="section-4",
+        latency_s=0.412,
+        baseline_latency_s=0.377,
+        cost_usd=0.00123,
+        baseline_cost_usd=0.00119,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def rows() -> list[ReportRow]:
+    ok = {"correct": RowScore(1.0, "ok", 1.0, "ok", binary=True)}
+    fixed = {"correct": RowScore(1.0, "ok", 0.0, "ok", binary=True)}
+    both = {"correct": RowScore(0.0, "ok", 0.0, "ok", binary=True)}
+    failure = Failure(code="timeout", blame="infrastructure", message="no answer in 60 s", attempts=3)
+    return [
+        make_row("The answer is thirty days.", item_id="q001", scores=ok),
+        make_row("fixed it", item_id="q002", scores=fixed),
+        make_row("wrong again", item_id="q003", scores=both),
+        make_row("", item_id="q004", scores={}, candidate_failure=failure),
+        make_row("sixty days"),
+        make_row("no stored text", item_id="q018", baseline_text=None),
+    ]
+
+
+@pytest.fixture
+def hostile_row(hostile: str) -> ReportRow:
+    reason = RowScore(0.0, "ok", 1.0, "ok", hostile, hostile, binary=True)
+    return make_row(
+        hostile,
+        item_id=hostile,
+        inputs={hostile: hostile},
+        expected=hostile,
+        baseline_text=hostile + "!",
+        scores={hostile: reason, "correct": reason},
+        tags=(hostile,),
+        cluster=hostile,
+        metadata={hostile: hostile},
     )

@@ -1,0 +1,130 @@
+"""What renderers show beside verdicts, read from stored runs and baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from evalkit.api.runs import Run, RunRecord
+from evalkit.api.verdicts import Reference
+from evalkit.core.output import Output
+from evalkit.core.run import STATUS_NAMES, STATUS_OK, MetricColumn, RunTable
+from evalkit.core.score import MetricInfo
+from evalkit.report.rows import MetricSummary, ReportRow, RowScore
+from evalkit.stats import mean_interval, wilson
+
+__all__ = ["collect_rows", "summarize"]
+
+
+def summarize(run: Run) -> list[MetricSummary]:
+    """Return one summary for each metric of a run: mean with a 95 % interval, and what was not scored.
+
+    Binary metrics of independent items get a Wilson interval, all others a (cluster-robust) t interval of item means.
+    """
+    table = run.table()
+    return [_summary(column, table) for column in table.columns.values()]
+
+
+def _summary(column: MetricColumn, table: RunTable) -> MetricSummary:
+    ok = column.status == STATUS_OK
+    counts = np.bincount(column.status.ravel(), minlength=len(STATUS_NAMES))
+    missing = tuple((STATUS_NAMES[code], int(counts[code])) for code in range(1, len(STATUS_NAMES)) if counts[code])
+    n = int(counts[STATUS_OK])
+    if n == 0:
+        return MetricSummary(column.info, None, None, None, 0, int(ok.size), missing)
+    some = ok.any(axis=1)
+    totals = np.where(ok, column.value, 0.0).sum(axis=1)[some]
+    means = totals / ok.sum(axis=1)[some]
+    clusters = [cluster for cluster, kept in zip(table.clusters, some, strict=True) if kept]
+    clustered = any(cluster is not None for cluster in clusters)
+    low: float | None = None
+    high: float | None = None
+    if column.info.kind == "binary" and not clustered and column.status.shape[1] == 1:
+        interval = wilson(int(means.sum()), means.size)
+        low, high = interval.low, interval.high
+    elif means.size > 1 and (not clustered or len(set(clusters)) > 1):
+        codes = np.unique([str(cluster) for cluster in clusters], return_inverse=True)[1] if clustered else None
+        estimate = mean_interval(means, clusters=codes)
+        low, high = estimate.low, estimate.high
+    return MetricSummary(column.info, float(means.mean()), low, high, n, int(ok.size), missing)
+
+
+def collect_rows(run: Run, reference: Reference | None) -> Iterator[ReportRow]:
+    """Yield one row for each item and trial of ``run``, beside what the baseline has for the same content."""
+    before = _Before(reference)
+    infos = {info.name: info for _, graded in run.graders() for info in graded.metrics}
+    for record in run.records():
+        output = record.output
+        old = before.output(record)
+        yield ReportRow(
+            item_id=record.item.id,
+            candidate_text=output.text,
+            inputs=record.item.inputs,
+            expected=record.item.expected,
+            baseline_text=old.text if old is not None else None,
+            candidate_failure=output.failure,
+            baseline_failure=old.failure if old is not None else None,
+            scores={name: _score(name, info, record, before) for name, info in infos.items()},
+            cluster=record.item.cluster,
+            tags=record.item.tags,
+            trial=output.trial,
+            latency_s=output.latency_s,
+            baseline_latency_s=old.latency_s if old is not None else None,
+            cost_usd=output.cost_usd,
+            baseline_cost_usd=old.cost_usd if old is not None else None,
+            metadata=record.item.metadata,
+        )
+
+
+def _score(name: str, info: MetricInfo, record: RunRecord, before: _Before) -> RowScore:
+    status, value, reason = record.scores.get(name, ("missing", None, None))
+    if record.output.failure is not None:
+        status = f"{record.output.failure.blame}_failed"
+    old_status, old_value = before.score(name, record)
+    return RowScore(
+        candidate_value=value,
+        candidate_status=status,
+        baseline_value=old_value,
+        baseline_status=old_status,
+        candidate_reason=reason,
+        better=info.better,
+        binary=info.kind == "binary",
+    )
+
+
+class _Before:
+    """The baseline's outputs and scores by item and trial, for items whose content is the same."""
+
+    def __init__(self, reference: Reference | None) -> None:
+        self._table = reference.table if reference is not None else None
+        self._row = {item_id: index for index, item_id in enumerate(self._table.item_ids)} if self._table else {}
+        self._outputs: dict[tuple[str, int], Output] = {}
+        if reference is not None and reference.run is not None:
+            for record in reference.run.records():
+                self._outputs[(record.item.id, record.output.trial)] = record.output
+        elif reference is not None and reference.stored is not None:
+            for item_id, trial, output in reference.stored.outputs():
+                self._outputs[(item_id, trial)] = output
+
+    def _index(self, record: RunRecord) -> int | None:
+        index = self._row.get(record.item.id)
+        if index is None or self._table is None or self._table.item_digests[index] != record.item.digest:
+            return None
+        return index
+
+    def output(self, record: RunRecord) -> Output | None:
+        if self._index(record) is None:
+            return None
+        return self._outputs.get((record.item.id, record.output.trial))
+
+    def score(self, name: str, record: RunRecord) -> tuple[str | None, float | None]:
+        index = self._index(record)
+        if index is None or self._table is None or name not in self._table.columns:
+            return None, None
+        column = self._table.columns[name]
+        if record.output.trial >= column.status.shape[1]:
+            return None, None
+        status = int(column.status[index, record.output.trial])
+        value = float(column.value[index, record.output.trial]) if status == STATUS_OK else None
+        return STATUS_NAMES[status], value
