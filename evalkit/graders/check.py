@@ -26,10 +26,14 @@ def printable(text: str) -> str:
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """Return ``value`` quoted for a reason: control characters escaped, cut to ``limit`` characters."""
-    text = value[: limit + 1] if isinstance(value, str) else str(value)
-    quoted = repr(printable(text[:limit]))
-    return f"{quoted[:-1]}…{quoted[-1]}" if len(text) > limit else quoted
+    """Return ``value`` for a reason, cut to ``limit`` characters; text is quoted, its control characters escaped."""
+    text = value if isinstance(value, str) else str(value)
+    cut = printable(text[:limit])
+    more = "…" if len(text) > limit else ""
+    if not isinstance(value, str):
+        return cut + more
+    quoted = repr(cut)
+    return f"{quoted[:-1]}{more}{quoted[-1]}"
 
 
 class NoScore(Exception):  # noqa: N818 - a way to leave, not an error

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import orjson
-import yaml
 
 from evalkit.base.errors import UsageError
-from evalkit.base.model import Frozen
+from evalkit.base.model import Frozen, JsonObject
+from evalkit.base.serial import read_json, read_yaml
 
 __all__ = ["NamesFile", "named_files", "read_named_files"]
-
-_MAX_BYTES = 1_000_000
 
 
 class NamesFile:
@@ -30,16 +25,17 @@ def named_files(params: Frozen) -> dict[str, str]:
     return found
 
 
-def read_named_files(params: Frozen, root: Path, *, where: str | None = None) -> Frozen:
+def read_named_files(params: Frozen, root: Path | None, *, where: str | None = None) -> Frozen:
     """Return ``params`` with every named file's content in place of its path.
 
     Args:
         params: validated parameters.
-        root: the folder paths start from; a path that leaves it is refused.
+        root: the folder relative paths start from and may not leave. Absolute paths are taken as the loader resolved
+            them.
         where: the place of the parameters, for errors.
 
     Raises:
-        UsageError: a file is missing, outside ``root``, larger than 1 MB, or not an object in JSON or YAML.
+        UsageError: a file is missing, outside ``root``, too large, or not an object in JSON or YAML.
     """
     paths = named_files(params)
     if not paths:
@@ -49,21 +45,12 @@ def read_named_files(params: Frozen, root: Path, *, where: str | None = None) ->
     return type(params).model_validate({**body, **content})
 
 
-def _read_object(root: Path, name: str, where: str | None) -> dict[str, Any]:
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise UsageError(f"file {name!r} lies outside {str(root)!r}", hint="move it beside the suite", where=where)
-    if not path.is_file():
-        raise UsageError(f"file {name!r} does not exist", hint=f"paths start from {str(root)!r}", where=where)
-    if path.stat().st_size > _MAX_BYTES:
-        raise UsageError(f"file {name!r} is larger than 1 MB", hint="split it", where=where)
-    try:
-        text = path.read_text(encoding="utf-8")
-        value = orjson.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (orjson.JSONDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"file {name!r} cannot be read: {str(error).splitlines()[0]}", hint="mend it", where=where
-        ) from error
-    if not isinstance(value, dict):
+def _read_object(root: Path | None, name: str, where: str | None) -> JsonObject:
+    path = Path(name) if root is None else root / name  # an absolute name stays what the loader made it
+    inside = root is None or Path(name).is_absolute() or path.resolve().is_relative_to(root.resolve())
+    if not inside:
+        raise UsageError(f"file {name!r} lies outside the suite's folder", hint="move it beside the suite", where=where)
+    located = read_json(path) if path.suffix == ".json" else read_yaml(path)
+    if not isinstance(located.data, dict):
         raise UsageError(f"file {name!r} holds no object", hint="its top level must be a mapping", where=where)
-    return value
+    return located.data

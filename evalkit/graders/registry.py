@@ -134,14 +134,15 @@ def build_grader(spec: GraderSpec, *, root: Path | None = None) -> BoundGrader:
 
     Args:
         spec: the entry; its ``digest`` goes into the metrics' ``grader``.
-        root: the folder that paths in parameters start from; the working directory if None.
+        root: the folder that relative paths in parameters start from and may not leave; the working directory if
+            None. Absolute paths are taken as the suite's loader resolved them.
 
     Raises:
         UsageError: the grader or a parameter is not valid, a file it names cannot be read, ``when`` is not valid, or
             ``negate`` stands on a metric that is no rate.
     """
     where = spec.where
-    params = read_named_files(validated_params(spec.use, spec.params, where=where), root or Path(), where=where)
+    params = read_named_files(validated_params(spec.use, spec.params, where=where), root, where=where)
     try:
         grader: Grader = GRADERS.get(spec.use)(spec.name, params)  # type: ignore[call-arg]
     except UsageError as error:
@@ -179,12 +180,13 @@ class GraderCatalog:
         return grader_digest(use, params, files)
 
     def metrics(self, use: str, name: str, params: JsonObject) -> tuple[MetricInfo, ...]:
-        """Return the metrics of ``use`` when called ``name``; files that ``params`` name are not read.
+        """Return the metrics of ``use`` when called ``name``.
 
         Raises:
-            UsageError: as :func:`validated_params`.
+            UsageError: the parameters, or the content of a file they name, do not make a grader.
         """
-        grader: Grader = GRADERS.get(use)(name, validated_params(use, params))  # type: ignore[call-arg]
+        checked = read_named_files(validated_params(use, params), None)
+        grader: Grader = GRADERS.get(use)(name, checked)  # type: ignore[call-arg]
         return tuple(grader.metrics(name))
 
 

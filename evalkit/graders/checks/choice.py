@@ -54,7 +54,7 @@ class ChoiceParams(Frozen):
     )
     bare: bool = Field(
         default=False,
-        description="Where nothing announces a letter, take the last one that stands alone anywhere, even the pronoun I.",
+        description="Where nothing announces a letter, take the last one that stands alone, even the pronoun I.",
     )
 
 
