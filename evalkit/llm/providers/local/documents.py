@@ -9,6 +9,8 @@ from functools import lru_cache
 __all__ = ["Document", "read_document"]
 
 _FIELD = re.compile(r"^\s*(?P<key>[A-Za-zÀ-ÿ][\wÀ-ÿ .#/-]{0,30}?)\s*[:=]\s*(?P<value>\S.*?)\s*$")
+_COLUMNS = re.compile(r"\s{3,}")
+_SPACED = re.compile(r"^\s*(?P<key>[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ .]{2,24}?)\s{3,}(?P<value>\S.*?)\s*$")
 _QUOTE_STARTS = re.compile(
     r"^\s*(?:-{2,}.*(?:original|forwarded|ursprüngliche|weitergeleitete|mensaje|message).*|_{5,}|"
     r"(?:on|am|le|el)\b.{4,80}\b(?:wrote|schrieb|a écrit|escribió)\b.*:?)\s*$",
@@ -49,9 +51,14 @@ def read_document(text: str) -> Document:
         if in_quote or line.lstrip().startswith(">"):
             quoted.append(line.lstrip("> "))
             continue
-        found = _FIELD.match(line)
-        if found:
-            fields.setdefault(found["key"].strip().lower(), found["value"])
+        found = None
+        for part in _COLUMNS.split(line.strip()):
+            found = _FIELD.match(part)
+            if found:
+                fields.setdefault(found["key"].strip().lower(), found["value"])
+        spaced = _SPACED.match(line)
+        if spaced and not found:
+            fields.setdefault(spaced["key"].strip().lower(), spaced["value"])
         if header and line.strip() and not found and newest:
             header = False
         newest.append(line)

@@ -339,9 +339,20 @@ def _negated(before: str) -> bool:
     return count % 2 == 1
 
 
-def mentions_feature(sentence: str) -> bool:
-    """Return whether a sentence is an instruction the model understands."""
-    return any(_stance(name, sentence) is not None for name in _ON) or bool(_LANGUAGE.search(sentence))
+_IMPERATIVE = re.compile(
+    r"^\W*(?:\d+[.)]\s*)?(?:please|kindly|answer|reply|respond|return|use|cite|give|keep|if|when|do not|don't|only|be|write|output|think|"
+    r"remember|never|always|quote|name|state|say|base|stick|show|explain|make|your (?:answer|reply)|the (?:answer|reply)|antworte\w*|responde\w*|"
+    r"abstain|greet|format|in (?:json|german|spanish|english)|no)\b",
+    re.IGNORECASE,
+)
+_SPOKEN = ("grounded", "abstain", "brief", "json", "cite", "steps", "polite")
+
+
+def mentions_feature(text: str) -> bool:
+    """Return whether ``text`` opens like an instruction and asks for something the model understands."""
+    if not _IMPERATIVE.match(text):
+        return False
+    return any(_stance(name, text) is not None for name in _SPOKEN) or bool(_LANGUAGE.search(text))
 
 
 @lru_cache(maxsize=256)

@@ -38,7 +38,7 @@ _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _DATES = (
     re.compile(r"\b(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})\b"),
     re.compile(
-        rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+|de\s+)?(?P<name>{_MONTH})\b\.?,?\s+(?:de\s+)?(?P<y>\d{{4}})\b",
+        rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th|er|\.)?[\s-]+(?:of\s+|de\s+)?(?P<name>{_MONTH})\b\.?,?[\s-]+(?:de\s+)?(?P<y>\d{{4}})\b",
         re.IGNORECASE,
     ),
     re.compile(rf"\b(?P<name>{_MONTH})\b\.?\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
@@ -46,13 +46,23 @@ _DATES = (
     re.compile(r"\b(?P<a>\d{1,2})[/-](?P<b>\d{1,2})[/-](?P<y>\d{4}|\d{2})\b"),
 )
 _ISO = "EUR|USD|GBP|PLN|CHF|SEK|NOK|DKK|CZK|HUF|JPY|CAD|AUD|NZD|INR|ZAR|SGD|HKD|ISK|RON|MXN|BRL"
-_FIGURE = r"\d{1,3}(?:[ .,'  ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
+_FIGURE = r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d{1,2})?|\d{1,3}(?:[ .,'  ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
 _MONEY = re.compile(
-    rf"(?P<before>(?:[A-Z]{{1,2}})?[$£€¥₹]|\b(?:{_ISO})\b)\s?(?P<figure1>{_FIGURE})(?:,-|\.-)?|"
+    rf"(?P<before>(?:[A-Z]{{1,2}})?[$£€¥₹]|\b(?:{_ISO})\b|\bRs\b\.?)\s?(?P<figure1>{_FIGURE})(?:,-|\.-)?|"
     rf"\b(?P<figure2>{_FIGURE})(?:,-|\.-)?\s?(?P<after>(?:{_ISO})\b|[€£$]|zł|euros?\b|dollars?\b|pounds?\b|francs?\b|kr\b|Kč)",
     re.IGNORECASE,
 )
-_DOLLARS = {"c$": "CAD", "ca$": "CAD", "a$": "AUD", "au$": "AUD", "nz$": "NZD", "us$": "USD", "s$": "SGD", "hk$": "HKD"}
+_DOLLARS = {
+    "c$": "CAD",
+    "ca$": "CAD",
+    "a$": "AUD",
+    "au$": "AUD",
+    "nz$": "NZD",
+    "us$": "USD",
+    "s$": "SGD",
+    "hk$": "HKD",
+    "rs": "INR",
+}
 _AMERICAN = re.compile(r"\$|\b\d{1,2}:\d{2}\s?[AP]M\b|\b555-\d{4}\b|\bZIP\b|\b(?:check|canceled|color|mailbox)\b")
 _SENDER_KEYS = (
     "from",
@@ -82,6 +92,9 @@ _DATE_KEYS = (
     "issue date",
     "submitted",
     "rechnungsdatum",
+    "order date",
+    "le",
+    "date d'émission",
     "envoyé",
     "dated",
     "timestamp",
@@ -89,27 +102,36 @@ _DATE_KEYS = (
 _NAME = re.compile(
     r"^(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.?\s)?(?:[A-ZÀ-Þ][\w'’.À-ÿ-]*)(?:[\s](?:[A-ZÀ-Þ][\w'’.À-ÿ-]*|van|von|de|der|la|of|and|&|\+|i|y|el)){0,5}$"
 )
+_GREETING = re.compile(
+    r"^\s*(?:dear|hi|hello|hallo|sehr geehrte|liebe|sir|madam|to |hola|estimad|bonjour|good (?:morning|day))\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 _CLOSING = re.compile(
     r"\b(?:regards|wishes|sincerely|faithfully|thanks|thank you|cheers|yours|grüßen?|saludos|cordialement|remain|warmly|best)\b",
     re.IGNORECASE,
 )
 _LABELS = (
-    r"invoice|order|booking|reservation|case|ticket|claim|reference|ref|confirmation|receipt|account|customer|policy|contract|tracking|"
+    r"invoice|tax invoice|order|booking|reservation|case|ticket|claim|reference|ref|confirmation|receipt|account|customer|policy|contract|tracking|"
     r"consignment|shipment|parcel|job|file|purchase order|credit note|po|request|patient|member|subscriber|tenancy|quote|complaint|docket|"
     r"sendung|auftrag|rechnung|bestellung|kunden|buchung|anfrage|vorgang|pedido|factura|reserva|commande|facture|dossier"
 )
 _CODE = r"[A-Z]{1,5}[ -]\d[\w/-]*(?: \d{2,}[\w-]*)*|[A-Z]{0,6}[-/#]?\d[\w/-]*(?:[./-]\w+)*"
 _REFERENCE = re.compile(
-    rf"\b(?P<label>{_LABELS})(?:s?\s?(?:number|no|nr|code|id|ref|reference|nummer|num)\b\.?|-?nummer|-?nr\.?|n[°º])?\s*(?:[:#=]|is|was|n°|№)?\s*#?(?P<code>{_CODE})",
+    rf"\b(?P<label>{_LABELS})(?:s?\s?(?:number|no|nr|code|id|ref|reference|nummer|num)\b\.?|-?nummer|-?nr\.?|n[°º])?\s*(?:[:#=]{1,2}|is|was|n°|№)?[\s#:]*(?P<code>{_CODE})",
     re.IGNORECASE,
 )
 _SHAPED = re.compile(
-    r"\b(?=[A-Z0-9/-]*\d)[A-Z]{1,5}[-/ ]\d{2,}(?:[-/ ]?\d+)*\b|\b\d{3,}-\d{2,}\b|\bnumber (?P<bare>\d{3,})\b"
+    r"\b[A-Z]{1,5}[-/ ]\d{2,}(?:[-/ ]?\d+)*\b|\b\d{2,}-\d{2,}(?:-\d+)?\b|\bnumber (?P<bare>\d{3,})\b"
 )
 _TOTAL = re.compile(
     r"\b(?:grand total|total|balance|amount (?:due|paid|payable)|order value|to pay|payable|sum due|gesamt\w*|summe|endbetrag|zu zahlen|in all|altogether|"
     r"amount|credit|refunded|charged in total|net payable|zahlbetrag|importe)\b",
     re.IGNORECASE,
+)
+_TOTAL_LINE = re.compile(
+    rf"^[^\n]*?\b(?:grand total|total(?! net| ht)|amount (?:to pay|due|paid|payable)|balance(?: due)?|order value|to pay|sum due|gesamt\w*|summe|endbetrag)\b"
+    rf"[^\n\d(]*(?:\((?P<code>{_ISO})\))?[\s:=.]*(?P<figure>{_FIGURE})(?:,-|\.-)?\s*$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _CLAIM = re.compile(
     r"\b(?:refund\w*|reimburse\w*|return(?:ed)?|back|claim\w*|credit(?:ed)?|erstatt\w*|zurück\w*|owed?|repay|repaid|compensat\w+|rembours\w+|reembols\w+)\b",
@@ -134,6 +156,8 @@ class Money:
 def parse_number(text: str) -> float:
     """Return the number a figure stands for, whichever sign it uses for thousands and decimals."""
     plain = re.sub(r"[ '  ]", "", text)
+    if re.fullmatch(r"\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?", plain):
+        plain = plain.replace(",", "")
     if "," in plain and "." in plain:
         decimal = max(plain.rfind(","), plain.rfind("."))
         plain = re.sub(r"[.,]", "", plain[:decimal]) + "." + plain[decimal + 1 :]
@@ -147,6 +171,7 @@ def all_money(text: str) -> list[Money]:
     found = []
     for match in _MONEY.finditer(text):
         sign = (match["before"] or match["after"]).lower()
+        sign = sign.rstrip(".") if sign != "fr." else sign
         code = _DOLLARS.get(sign) or CURRENCIES.get(sign) or CURRENCIES.get(sign[-1]) or sign.upper()
         found.append(Money(match[0].strip(), parse_number(match["figure1"] or match["figure2"]), code, match.start()))
     return found
@@ -185,11 +210,12 @@ def find_sender(document: Document) -> str | None:
             return name.split("|")[0].strip()
         if "@" in named and document.first("from", "von", "de"):
             return _signature(document)
-    first = document.lines[0] if document.lines else ""
-    head = first.split("|")[0].strip()
-    if "|" in first and _NAME.match(head):
-        return head
-    return _signature(document) or (head if _NAME.match(head) and len(head.split()) > 1 else None)
+    head = re.split(r"\||,| {3,}", document.lines[0])[0].strip() if document.lines else ""
+    letterhead = head if _NAME.match(head) and (len(head.split()) > 1 or "|" in document.lines[0]) else None
+    if letterhead and not _GREETING.search(document.newest):
+        return letterhead
+    signed = _signature(document)
+    return signed or letterhead
 
 
 def _signature(document: Document) -> str | None:
@@ -266,6 +292,22 @@ def find_date(document: Document, *, newest_only: bool) -> tuple[str, str] | Non
     )
 
 
+def _total_lines(text: str) -> list[Money]:
+    """Return amounts on lines that name a total and end in a bare figure, the currency taken from the line or the text."""
+    found = []
+    for line in _TOTAL_LINE.finditer(text):
+        code = line["code"] or _usual_currency(text)
+        if code:
+            found.append(Money(line["figure"], parse_number(line["figure"]), code, line.start("figure")))
+    return found
+
+
+def _usual_currency(text: str) -> str | None:
+    named = re.search(rf"\b({_ISO})\b", text)
+    near = all_money(text)
+    return near[0].currency if near else named[1] if named else None
+
+
 def find_amount(document: Document, kind: str, *, newest_only: bool, total: bool) -> Money | None:
     """Return the amount the document is about, or None where money is beside the point.
 
@@ -277,10 +319,10 @@ def find_amount(document: Document, kind: str, *, newest_only: bool, total: bool
     """
     text = document.newest if newest_only else f"{document.newest}\n{document.quoted}"
     found = [money for money in all_money(text) if money.value > 0]
-    if not found:
-        return None
-    if not total:
-        return found[0]
+    if total:
+        found += [money for money in _total_lines(text) if money.value > 0]
+    if not found or not total:
+        return found[0] if found else None
     if re.search(r"address|appointment|delivery|question|complaint|cancel", kind):
         return next(
             (

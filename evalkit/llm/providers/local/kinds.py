@@ -86,11 +86,39 @@ _COMPILED = {
 }
 
 
+_TITLES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("credit_note", r"\b(?:credit (?:note|memo)|gutschrift|avoir|nota de crédito)\b"),
+        (
+            "order",
+            r"\b(?:order confirmation|purchase order|(?:bon de )?commande|sales order|order slip|order (?:no|number|form)|bestellung)\b|^order\b",
+        ),
+        ("receipt", r"\b(?:receipt|cash memo|quittung|reçu|recibo|paid in full)\b"),
+        ("invoice", r"\b(?:invoice|facture|rechnung|factura|statement|bill)\b"),
+    )
+)
+
+
+def _titled(document: Document) -> str | None:
+    """Return the kind a business paper calls itself in its first lines, or None for a letter."""
+    if document.subject or re.search(
+        r"^\s*(?:dear|hi|hello|sir|good)\b", document.newest, re.IGNORECASE | re.MULTILINE
+    ):
+        return None
+    for line in document.lines[:6]:
+        for kind, pattern in _TITLES:
+            if pattern.search(line.strip("* ")):
+                return kind
+    return None
+
+
 def document_kind(document: Document, allowed: Sequence[str], *, newest_only: bool) -> list[str]:
     """Return the kinds the document may be of, likeliest first, out of ``allowed`` (any where it is empty)."""
     text = document.newest if newest_only else f"{document.newest}\n{document.quoted}"
     kinds = list(allowed) or list(_SIGNS)
     scored = []
+    title = _titled(document)
     for order, kind in enumerate(kinds):
         signs = _COMPILED.get(_nearest(kind), ())
         value = sum(
@@ -101,6 +129,7 @@ def document_kind(document: Document, allowed: Sequence[str], *, newest_only: bo
             value = sum(
                 1.5 for word in re.split(r"[_\W]+", kind) if re.search(rf"\b{re.escape(word)}", text, re.IGNORECASE)
             )
+        value += 6.0 * (title is not None and _nearest(kind) == title)
         scored.append((-value, order, kind))
     return [kind for _, _, kind in sorted(scored)]
 

@@ -19,6 +19,10 @@ _LABEL = re.compile(
     rf"(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*",
     re.IGNORECASE | re.MULTILINE,
 )
+_ENDS_CONTEXT = re.compile(
+    r"(?:#{1,4}\s*)?(?:\*\*)?(?:(?:the|user|customer)(?:'s)?\s)?(?:question|q|query|frage|pregunta|instructions?|task|answer|output|format|context)\b",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"<(?P<tag>[a-zA-Z_]\w*)>(?P<body>.*?)</(?P=tag)>", re.DOTALL)
 _FENCE = re.compile(r"(?:```\w*|\"\"\"|-{3,}|={3,})\n(?P<body>.+?)\n(?:```|\"\"\"|-{3,}|={3,})", re.DOTALL)
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -88,14 +92,14 @@ class _Parts:
         blocks = labelled_blocks(text, _LABEL)
         in_context = False
         for found, body in blocks:
-            if found and found["context"] and body and not (in_context and _SECTIONED.match(found[0])):
+            if in_context and found and not _ENDS_CONTEXT.match(found[0].strip()):
+                self.context[-1] += f"\n{found[0]}{body}"
+            elif found and found["context"] and body:
                 self._take_context(body)
                 in_context = True
             elif found and found["question"]:
                 self._take_question(body)
                 in_context = False
-            elif in_context and found and not found["other"]:
-                self.context[-1] += f"\n{found[0]}{body}"
             elif found is None and spoken:
                 self._take_unlabelled(body, only=len(blocks) == 1)
             elif found is None:

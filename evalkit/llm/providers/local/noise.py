@@ -14,9 +14,9 @@ __all__ = ["RATES", "Noise"]
 
 RATES: Final[dict[str, dict[str, float]]] = {
     "extract-1": {
-        "wrong_span": 0.03,
-        "over_abstain": 0.01,
-        "guess": 0.06,
+        "wrong_span": 0.02,
+        "over_abstain": 0.005,
+        "guess": 0.05,
         "no_citation": 0.03,
         "wrong_section": 0.02,
         "bad_json": 0.01,
@@ -34,7 +34,7 @@ RATES: Final[dict[str, dict[str, float]]] = {
         "bad_json": 0.03,
         "ramble": 0.09,
         "forget": 0.06,
-        "wrong_field": 0.10,
+        "wrong_field": 0.14,
         "wrong_kind": 0.12,
     },
     "judge": {"wrong_verdict": 0.03, "bad_json": 0.005},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from evalkit.llm.providers.local.spans import Span, find_spans
@@ -17,6 +17,7 @@ _NUMBERED = re.compile(
     r"^\s*(?P<label>§+\s?\d+[a-z]?(?:\.\d+)*|(?:Section|Article|Clause|Art\.)\s\d+(?:\.\d+)*|\d+(?:\.\d+)*[.)]?|[A-Z]\d{0,2}[.)]|[IVX]+[.)])[\s:]+(?P<rest>\S.*)$"
 )
 _MARKDOWN = re.compile(r"^\s*#{1,6}\s+(?P<rest>.+?)\s*#*$")
+_CELL = re.compile(r"[^|]+")
 _BREAK = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=[\"'(\[£$€¥]?[A-Z0-9ÄÖÜ¿¡])")
 _ABBREVIATION = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|Nos|Art|Fig|e\.g|i\.e|approx|vs|etc|Tel|ext|Inc|Ltd|Co|a\.m|p\.m)\.$"
@@ -27,7 +28,8 @@ _ABBREVIATION = re.compile(
 class Sentence:
     """One sentence of a context.
 
-    ``places`` gives for each stem the character offsets it stands at; ``typed`` the spans by kind.
+    ``places`` gives for each stem the character offsets it stands at. ``columns`` is set for a row of a table: the stems
+    of each column's head; its ``spans`` of kind ``cell`` are then the cells, in order.
     """
 
     index: int
@@ -36,6 +38,7 @@ class Sentence:
     heading: frozenset[str]
     places: dict[str, tuple[int, ...]]
     spans: tuple[Span, ...]
+    columns: tuple[frozenset[str], ...] = ()
 
     @property
     def vocabulary(self) -> frozenset[str]:
@@ -127,7 +130,26 @@ def _read(text: str) -> tuple[str, tuple[Sentence, ...]]:
                 heading = part
                 continue
             sentences.append(_sentence(len(sentences), part, section, heading))
-    return title, tuple(sentences)
+    return title, tuple(_with_columns(sentences))
+
+
+def _with_columns(sentences: list[Sentence]) -> list[Sentence]:
+    """Return the sentences, rows of tables (cells parted by ``|``) knowing the heads of their columns."""
+    found: list[Sentence] = []
+    heads: tuple[frozenset[str], ...] = ()
+    section: str | None = None
+    for sentence in sentences:
+        cells = [match for match in _CELL.finditer(sentence.text) if match[0].strip(" .")]
+        if len(cells) < 3:
+            heads = ()
+        elif not heads or section != sentence.section or len(heads) != len(cells):
+            heads, section = tuple(frozenset(stems(cell[0])) for cell in cells), sentence.section
+        else:
+            spans = tuple(Span("cell", cell[0].strip(" ."), cell.start(), cell.end()) for cell in cells)
+            found.append(replace(sentence, columns=heads, spans=spans))
+            continue
+        found.append(sentence)
+    return found
 
 
 def _section_of(line: str) -> tuple[str | None, str]:

@@ -24,18 +24,23 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
         ("percent", r"\bwhat (?:percentage|per ?cent|share|proportion|portion|rate of)|\bhow many per ?cent|\bpercentage|\bwelcher prozentsatz|\bporcentaje"),
-        ("duration", rf"\b(?:how many|how much|within what|what number of|wie ?viele|cuánt[oa]s)\s(?:\w+\s)?(?:\w+\s)?{_PERIOD}\b"),
+        ("duration", rf"\b(?:how many|within (?:how many|what)|what number of|(?:nach )?wie ?viele[nm]?|cuánt[oa]s)\s(?:\w+\s)?(?:\w+\s)?{_PERIOD}\b"),
         ("count", r"\bhow (?:often|many times|frequently)|\bnumber of times|\bwie oft|\bcuántas veces|\bcada cuánto"),
-        ("contact", r"\b(?:e-?mail|phone|telephone|number (?:to|do|can|should|shall|must|may|of the .{0,20}line)|which number|what number|whom? (?:do|should|can|must|to|shall) .{0,12}(?:phone|ring|call|contact|write|turn)|"
-         r"address\b|website|web page|hotline|(?:ring|call|phone|contact|reach|text)\b[^?]{0,40}\bnumber|how (?:do|can|could|should|may) (?:i|we|one) (?:reach|contact|call|phone|report)|nummer|teléfono|correo|where (?:do|should|can|shall|must|may) (?:i|we|one) (?:send|write|report|e-?mail|direct))"),
-        ("money", r"\bhow much (?:is|are|does|do|will|would|should|must|can|for|extra|more|money|of a fee|did|was)\b(?! .{0,20}\b(?:luggage|space|time|water|notice)\b)|\bhow much\b.{0,60}\b(?:cost|pay|charge|fee|price|fine|refund|back)|"
-         r"\b(?:costs?|price|fees?|fare|fine|penalt\w+|charged?|deposit|surcharge|billed|amount|sum|refund amount|expens\w+|pay\b|set (?:me|us) back|rate\b)|"
-         r"\bwhat (?:do|does|will|would) .{0,40}\b(?:cost|charge|pay|owe)|\bkostet|\bkosten\b|\bpreis|\bgebühr|\bcuesta|\bprecio|\bcuánto (?:cuesta|cobran|pago|hay que pagar)"),
+        ("email", r"\be-?mail|\bwhere (?:do|should|can|shall|must|may|to) ?(?:i|we|one)? ?(?:send|forward|write|report|direct)|\bto what address|\b(?:which|what) address|\bcorreo|\bwhere .{0,30}\b(?:forward|reported|send)\b"),
+        ("phone", r"\b(?:phone|telephone)\b|\b(?:which|what) number\b|\bnumber (?:to|do|can|should|shall|must|may|of the .{0,20}line|for)\b|\bhotline|\b(?:ring|call|phone|text|dial)\b[^?]{0,40}\bnumber|\bwho(?:m)? (?:do|should|can|must|to|shall) .{0,12}(?:phone|ring|call|dial)|\bnummer|\bteléfono|\btelefon"),
+        ("url", r"\bwebsite|\bweb ?page|\bsite address|\burl\b|\bonline address"),
+        ("contact", r"\bwhom? (?:do|should|can|must|to|shall) .{0,12}(?:contact|write|turn|reach|ask)|\bhow (?:do|can|could|should|may|to) (?:i|we|one)? ?(?:reach|contact|call|phone|report|get in touch)|\bcontact\b"),
+        ("money", r"\bhow much (?:is|are|does|do|will|would|should|must|can|for|extra|more|money|of a fee|did|was|per)\b(?! .{0,20}\b(?:luggage|space|time|water|notice)\b)|\bhow much\b.{0,60}\b(?:cost|pay|charge|fee|price|fine|refund|back)|"
+         r"\bwhat (?:do|does|will|would|is|are) .{0,40}\b(?:costs?|charged?|pay|owe|price|fee|fare)\b|\b(?:what|which) (?:amount|sum|fee|price|fine|charge)|\bset (?:me|us) back|\bkostet|\bkosten\b|\bcuesta|\bcuánto (?:cuesta|cobran|pago|hay que pagar)"),
         ("duration", rf"\bhow (?:long|quickly|soon|fast|far (?:ahead|in advance)|far before|early|late|much (?:notice|time|leeway|longer))\b|\b(?:within|after|for|in) (?:what|which) (?:period|time|span)|\bwhat (?:is|was) the (?:\w+ )?(?:period|deadline|notice|time limit|term|waiting time|window)|"
          rf"\b(?:notice period|grace period|waiting time|time limit|deadline)\b|\b{_PERIOD} (?:until|before|for)\b|\bwie lange|\bwie schnell|\bcuánto (?:tiempo|tarda|dura)|\bplazo"),
-        ("date", r"\b(?:when|what time|which (?:month|day|date|weekday|season|days|hours|evening)|what (?:day|date|month|days|hours)|until when|by when|at what (?:time|hour)|(?:opening|visiting|closing) (?:hours|times?)|latest time|months?\b|from what time|before what time|wann|um wie ?viel uhr|bis wann|cuándo|qué (?:día|hora|mes)|a qué hora)\b"),
+        ("time", r"\bwhat time|\bwhat hour|\b(?:opening|visiting|closing) (?:hours|times?)|\blatest time|\bum wie ?viel uhr|\ba qué hora"),
+        ("date", r"\b(?:which|what) (?:month|day|date|weekday|season|days|week|evening)\b|\bqué (?:día|mes)"),
+        ("when", r"\b(?:when|until when|by when|wann|bis wann|cuándo)\b|\bwhat hours\b"),
         ("name", r"\b(?:who|whose|whom|wer|quién)\b"),
         ("number", r"\bhow (?:many|old|big|large|heavy|high|tall|wide|deep|fast|far|big)\b|\b(?:maximum|minimum|most|least|largest|smallest|what) (?:number|age|size|weight|height|speed|temperature|distance|length)|\bwhat age|\bmaximum|\bwie ?viele|\bwie (?:alt|groß|schwer)|\bcuánt[oa]s|\b(?:limit|weigh|quota|number of)\b"),
+        ("money", r"\b(?:costs?|price|fees?|fare|fine|penalt\w+|charged?|deposit|surcharge|billed|amount|sum|expens\w+|pay|rate|how much)\b|\bpreis|\bgebühr|\bprecio"),
+        ("when", r"\bmonths?\b(?! until| before| for)"),
         ("place", r"\b(?:where|wo|wohin|dónde)\b"),
     )
 )  # fmt: skip
@@ -66,13 +71,13 @@ class Question:
 
 @lru_cache(maxsize=4096)
 def read_question(text: str) -> Question:
-    """Return what ``text`` asks; words outside its interrogative sentence count a third."""
+    """Return what ``text`` asks; words outside its interrogative sentence count less."""
     parts = split_sentences(text) or [text]
     core = _core(parts)
     weights: dict[str, float] = {}
     for part in parts:
         for word in stems(part):
-            weight = 1.0 if part is core else 0.3
+            weight = 1.0 if part is core else 0.45
             weights[word] = max(weight, weights.get(word, 0.0))
     return Question(text, _kinds(core) or (_kinds(text) if len(parts) < 3 else ()), tuple(weights.items()))
 

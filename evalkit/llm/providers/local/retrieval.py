@@ -10,21 +10,52 @@ from dataclasses import dataclass
 from evalkit.llm.providers.local.passages import Passages, Sentence
 from evalkit.llm.providers.local.questions import Question
 from evalkit.llm.providers.local.spans import Span
-from evalkit.llm.providers.local.words import related
+from evalkit.llm.providers.local.words import related, stem
 
 __all__ = ["Match", "find_matches"]
 
 _FITTING: dict[str, tuple[str, ...]] = {
     "money": ("money", "percent"),
-    "duration": ("duration", "date"),
-    "date": ("date", "duration"),
+    "duration": ("duration", "date", "time"),
+    "date": ("date", "time", "duration"),
+    "time": ("time", "date", "duration"),
+    "when": ("date", "time", "duration"),
     "count": ("count", "duration", "number", "date"),
     "percent": ("percent",),
     "contact": ("email", "phone", "url", "code", "name", "place"),
+    "email": ("email", "url", "place", "phone"),
+    "phone": ("phone", "code", "email"),
+    "url": ("url", "email"),
     "name": ("name",),
     "number": ("number", "count", "duration"),
-    "place": ("place", "url", "email"),
+    "place": ("place", "email", "url"),
 }
+_USUAL = (1.0, 0.75, 0.7, 0.65, 0.6, 0.55)
+_FACTORS: dict[str, tuple[float, ...]] = {"when": (1.0, 0.97, 0.75), "date": (1.0, 0.65, 0.6)}
+_VAGUE = frozenset(
+    map(
+        stem,
+        [
+            "go",
+            "come",
+            "take",
+            "make",
+            "happen",
+            "appear",
+            "use",
+            "give",
+            "work",
+            "put",
+            "keep",
+            "look",
+            "see",
+            "one",
+            "way",
+            "case",
+            "thing",
+        ],
+    )
+)
 _BREAKS = re.compile(r"[;,:|]|\b(?:but|while|whereas|and|or)\b")
 
 
@@ -87,7 +118,7 @@ def _terms(question: Question, passages: Passages) -> list[_Term]:
         if not passages.has(known):
             near = [passages.idf(other) for other in others if passages.has(other)]
             idf = 0.8 * max(near) if near else passages.unseen * 0.8
-        terms.append(_Term(known, weight * idf, others))
+        terms.append(_Term(known, weight * idf * (0.5 if known in _VAGUE else 1.0), others))
     return terms
 
 
@@ -108,17 +139,29 @@ def _strength(term: _Term, sentence: Sentence, passages: Passages) -> float:
 def _answers(
     question: Question, sentence: Sentence, terms: Sequence[_Term], score: float, coverage: float, exact: int
 ) -> list[Match]:
+    if sentence.columns:
+        return _cells(sentence, terms, score, coverage, exact)
     kinds = question.kinds[:2]
     found = []
     for rank, kind in enumerate(kinds):
         for order, fitting in enumerate(_FITTING[kind]):
-            factor = (1.0, 0.85)[rank] * (1.0, 0.75, 0.7, 0.65, 0.6, 0.55)[order]
-            for span in sentence.spans:
-                if span.kind == fitting:
-                    value = (score + 0.7 * _nearness(span, sentence, terms)) * factor * _novelty(span, question)
-                    found.append(Match(sentence, span, value, coverage, exact, fits=rank == 0 and order <= 1))
+            factor = (1.0, 0.85)[rank] * _FACTORS.get(kind, _USUAL)[order]
+            spans = [span for span in sentence.spans if span.kind == fitting]
+            for span, near in zip(spans, _nearness(spans, sentence, terms), strict=True):
+                value = (score + 0.7 * near) * factor * _novelty(span, question)
+                found.append(Match(sentence, span, value, coverage, exact, fits=rank == 0 and order <= 1))
     if not found:
         found.append(Match(sentence, None, score * (0.6 if kinds else 1.15), coverage, exact, fits=not kinds))
+    return found
+
+
+def _cells(sentence: Sentence, terms: Sequence[_Term], score: float, coverage: float, exact: int) -> list[Match]:
+    total = sum(term.weight for term in terms) or 1.0
+    found = []
+    for cell, head in list(zip(sentence.spans, sentence.columns, strict=True))[1:]:
+        named = sum(term.weight * (1.0 if term.word in head else 0.6 * bool(term.others & head)) for term in terms)
+        covered = min(coverage + named / total, 1.0)
+        found.append(Match(sentence, cell, score + 1.2 * named, covered, exact + bool(named), fits=named > 0))
     return found
 
 
@@ -126,21 +169,24 @@ def _novelty(span: Span, question: Question) -> float:
     return 0.6 if span.text.lower() in question.text.lower() else 1.0
 
 
-def _nearness(span: Span, sentence: Sentence, terms: Sequence[_Term]) -> float:
-    near = 0.0
-    for term in terms:
-        places = sentence.places.get(term.word, ())
-        factor = 1.0
+def _nearness(spans: Sequence[Span], sentence: Sentence, terms: Sequence[_Term]) -> list[float]:
+    """Return for each of ``spans`` how near the question's words stand; a word counts most for the span nearest it."""
+    near = [0.0] * len(spans)
+    for term in terms if spans else ():
+        places, factor = sentence.places.get(term.word, ()), 1.0
         if not places:
-            places = tuple(at for other in term.others for at in sentence.places.get(other, ()))
-            factor = 0.6
-        places = tuple(at for at in places if not span.start <= at < span.end) or (places and (span.start,))
+            places, factor = tuple(at for other in term.others for at in sentence.places.get(other, ())), 0.6
         if places:
-            near += term.weight * factor * max(_closeness(at, span, sentence.text) for at in places)
+            close = [max(_closeness(at, span, sentence.text) for at in places) for span in spans]
+            total = sum(close) or 1.0
+            for index, value in enumerate(close):
+                near[index] += term.weight * factor * value * (0.25 + 0.75 * value / total)
     return near
 
 
 def _closeness(at: int, span: Span, text: str) -> float:
+    if span.start <= at < span.end:
+        return 1.0
     between = text[at : span.start] if at < span.start else text[span.end : at]
     distance = len(between) / 6
     breaks = len(_BREAKS.findall(between))

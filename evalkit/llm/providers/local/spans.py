@@ -14,16 +14,18 @@ _UNIT_WORD = (
     "eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred"
 )
 _NUM = rf"(?:\d+(?:[.,  ]\d{{3}})*(?:[.,]\d+)?|(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)-(?:{_UNIT_WORD})|(?:a |one )?(?:{_UNIT_WORD})(?: hundred)?)"
-_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_MONTH = "(?-i:January|February|March|April|May|June|July|August|September|October|November|December)"
 _DAY = "Mondays?|Tuesdays?|Wednesdays?|Thursdays?|Fridays?|Saturdays?|Sundays?"
 _ORDINAL = (
-    r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|fifteenth|twentieth|"
-    r"twenty-first|last|previous|next|following|preceding|same|\d+(?:st|nd|rd|th))"
+    r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|"
+    r"twentieth|twenty-first|\d+(?:st|nd|rd|th))"
 )
-_QUALIFIER = (
-    r"(?:(?:no more than|not more than|no less than|no longer than|no later than|not later than|at least|at most|up to|"
+_ANY_ORDINAL = rf"(?:{_ORDINAL}|last|previous|next|following|preceding)"
+_QUALIFIER = re.compile(
+    r"\b(?:no more than|not more than|no less than|no longer than|no later than|not later than|at least|at most|up to|"
     r"more than|less than|fewer than|within|over|under|above|below|about|around|roughly|every|each|the first|"
-    r"a maximum of|a minimum of|before|after|until|by|from|exactly|between|all of)\s+)?"
+    r"a maximum of|a minimum of|before|after|until|by|from|exactly|between|all of|the)\s$",
+    re.IGNORECASE,
 )
 CURRENCIES: dict[str, str] = {
     "$": "USD", "£": "GBP", "€": "EUR", "us$": "USD", "dollar": "USD", "dollars": "USD", "pound": "GBP", "pounds": "GBP",
@@ -36,43 +38,49 @@ _ISO = "EUR|USD|GBP|PLN|CHF|SEK|NOK|DKK|CZK|HUF|JPY|CAD|AUD|NZD|INR|ZAR|SGD|HKD|
 _MONEY_NAME = (
     rf"(?:{_ISO}|euros?|dollars?|pounds?|cents?|pence|z[lł]oty|zł|francs?|kronor|kroner|krone|kr|Kč|yen|rupees)"
 )
-_TIME = r"(?:\d{1,2}[:.]\d{2}(?:\s?(?:am|pm|a\.m\.|p\.m\.))?(?:\s(?:UTC|GMT|CET))?|\d{1,2}\s?(?:am|pm|a\.m\.|p\.m\.|o'clock)|noon|midnight|midday)"
+_CLOCK = r"(?:\d{1,2}:\d{2}(?:\s?(?:am|pm|a\.m\.|p\.m\.))?|\d{1,2}(?:\.\d{2})?\s?(?:am|pm|a\.m\.|p\.m\.|o'clock))"
+_LONGER = r"(?:minute|hour|day|night|week|fortnight|month|quarter|year|term|semester)"
+_TIME = rf"(?:{_CLOCK}(?:\s(?:UTC|GMT|CET))?|noon|midnight|midday)"
 _PERIOD = r"(?:seconds?|minutes?|hours?|days?|nights?|weeks?|fortnights?|months?|years?|quarters?|terms?|semesters?|weekends?|sessions?)"
 _DAYKIND = (
     r"(?:(?:working|business|calendar|opening|full|whole|consecutive|clear|bank|school|further|more|additional)\s)?"
 )
 
+_FIGURE = r"\d+(?:[.,  ]\d{3})*(?:[.,]\d+)?"
+
 SPAN_KINDS: dict[str, re.Pattern[str]] = {
     "money": re.compile(
-        rf"(?:{_QUALIFIER})(?:(?:US)?[$£€¥₹]\s?\d+(?:[.,  ]\d{{3}})*(?:[.,]\d+)?|\b(?:{_ISO})\s?\d+(?:[.,  ]\d{{3}})*(?:[.,]\d+)?|"
-        rf"\b{_NUM}\s?(?:{_MONEY_NAME}\b|[€£$]))|\bfree of charge\b|\bhalf price\b|\bcosts? nothing\b",
+        rf"(?:\b[A-Z]{{1,2}})?[$£€¥₹]\s?{_FIGURE}|\b(?:{_ISO})\s?{_FIGURE}|\b{_NUM}\s?(?:{_MONEY_NAME}\b|[€£$])|"
+        r"\bfree(?: of charge)?\b(?! (?:to|from)\b)|\bhalf price\b|\bnothing\b|\bno (?:charge|fee)\b",
         re.IGNORECASE,
     ),
-    "percent": re.compile(rf"\b{_QUALIFIER}{_NUM}\s?(?:%|per ?cent\b)|\bhalf\b(?= (?:the|of|price))", re.IGNORECASE),
+    "percent": re.compile(rf"\b{_NUM}\s?(?:%|per ?cent\b)|\b(?:a (?:third|quarter|half|fifth|tenth)|two thirds|half)\b(?! price)", re.IGNORECASE),
     "duration": re.compile(
-        rf"\b{_QUALIFIER}(?:{_NUM}(?:\s(?:to|or|and)\s{_NUM}|[-–]{_NUM})?[\s-]{_DAYKIND}{_PERIOD}\b|"
-        rf"(?:a|an|one|half an|half a)\s(?:{_DAYKIND}{_PERIOD}|year and a half)\b|overnight\b|immediately\b|"
-        rf"the {_ORDINAL} {_DAYKIND}day\b)",
+        rf"\b(?:{_NUM}(?:\s(?:to|or|and)\s{_NUM}|[-–]{_NUM})?[\s-]{_DAYKIND}{_PERIOD}\b|"
+        rf"(?<=for )an?\s{_DAYKIND}{_LONGER}\b|(?<=thin )an?\s{_DAYKIND}{_LONGER}\b|(?<=fter )an?\s{_DAYKIND}{_LONGER}\b|"
+        rf"(?<=than )an?\s{_DAYKIND}{_LONGER}\b|(?:a |about a )fortnight\b|half (?:an hour|a (?:day|year))\b|a year and a half\b|"
+        rf"overnight\b|immediately\b|the {_ORDINAL} {_DAYKIND}day\b)",
         re.IGNORECASE,
     ),
     "date": re.compile(
-        rf"\b{_QUALIFIER}(?:the\s)?(?:"
-        rf"(?:\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTH})\b(?:\s\d{{4}})?|(?:{_MONTH})\b(?:\s\d{{1,2}}(?:st|nd|rd|th)?(?!\d))?(?:,?\s\d{{4}})?"
-        rf"(?:\s(?:to|and|until|or)\s(?:{_MONTH})\b)?)|\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|"
-        rf"{_TIME}(?:\s?(?:to|and|until|[-–])\s?{_TIME})?(?:\son\s(?:the\s)?(?:{_ORDINAL}\s)?(?:working |business )?(?:{_DAY}|day))?|"
-        rf"(?:{_ORDINAL}\s)?(?:working |business )?(?:{_DAY})\b(?:\s(?:morning|afternoon|evening)s?)?(?:\s(?:to|and|or)\s(?:{_DAY})\b)?"
-        rf"(?:\sof\s(?:the|each|every)\smonth)?|{_ORDINAL}\s(?:working\s|business\s|school\s)?(?:day|week|month|morning|evening|renewal date|invoice)\b"
-        r"(?:\sof\s(?:the|each|every)\s\w+)?)",
+        rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?(?:{_MONTH})\b(?:\s\d{{4}})?|"
+        rf"(?:{_MONTH})\b(?:\s\d{{1,2}}(?:st|nd|rd|th)?(?!\d))?(?:,?\s\d{{4}})?(?:\s(?:to|and|until|or)\s(?:{_MONTH})\b)?|"
+        rf"\d{{4}}-\d\d-\d\d|\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}|"
+        rf"(?:{_ANY_ORDINAL}\s)?(?:working |business )?(?:{_DAY})\b(?:\s(?:morning|afternoon|evening)s?)?(?:\s(?:to|and|or)\s(?:{_DAY})\b)?"
+        rf"(?:\sof\s(?:the|each|every)\smonth)?|"
+        rf"{_ANY_ORDINAL}\s(?:working\s|business\s|school\s)?(?:day|week|month|morning|evening|renewal date|invoice)\b(?:\sof\s(?:the|each|every)\s\w+)?|"
+        r"\d{1,2}(?:st|nd|rd|th)\b(?:\sof\s(?:the|each|every)\s\w+)?|(?<=between )\d{1,2} and \d{1,2}(?: o'clock)?)",
         re.IGNORECASE,
     ),
-    "count": re.compile(rf"\b{_QUALIFIER}(?:once|twice|{_NUM}\stimes|{_NUM}\sattempts)\b(?:\s(?:a|per|each|every)\s\w+)?", re.IGNORECASE),
+    "time": re.compile(rf"\b{_TIME}(?:\s?(?:to|and|until|[-–])\s?{_TIME})?(?:\son\s(?:the\s)?(?:{_ANY_ORDINAL}\s)?(?:working |business )?(?:{_DAY}|day))?", re.IGNORECASE),
+    "count": re.compile(rf"\b(?:once|twice|{_NUM}\stimes|{_NUM}\sattempts)\b(?:\s(?:a|per|each|every)\s\w+)?", re.IGNORECASE),
     "number": re.compile(
-        rf"\b{_QUALIFIER}(?:{_NUM})(?:\sor\s(?:over|more|older|under|younger|fewer|less))?(?:\s?(?:%|per cent)|\s[a-z][\w-]+)?", re.IGNORECASE
+        rf"\b{_NUM}(?:\sor\s(?:over|more|older|under|younger|fewer|less))?(?:\s?(?:%|per cent)|\s[a-z][\w-]+)?", re.IGNORECASE
     ),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    "phone": re.compile(r"(?<![\w.,$£€])\+?\d[\d\s()/-]{3,}\d(?![\w,.]*\d)(?!\s?(?:EUR|USD|GBP|PLN|kWh|[a-z]))"),
-    "url": re.compile(r"\b(?:https?://\S+|www\.\S+|[\w-]+(?:\.[\w-]+)*\.(?:example|com|org|net)(?:/[\w/-]*)?)", re.IGNORECASE),
-    "code": re.compile(r"\b(?=[A-Z0-9-]*[A-Z])[A-Z][A-Za-z0-9]*-[A-Z0-9][A-Za-z0-9-]*\b|\b[A-Z]{3,}\b"),
+    "phone": re.compile(r"(?<![\w.,$£€])(?:\+?\d[\d\s()/-]{3,}\d|\d{5,6})(?![\w,.]*\d)(?!\s?(?:EUR|USD|GBP|PLN|kWh|km|kg|GB|MB|m)\b)"),
+    "url": re.compile(r"(?<![@\w.-])(?:https?://\S+|www\.\S+|[\w-]+(?:\.[\w-]+)*\.(?:example|com|org|net)(?:/[\w/-]*)?)", re.IGNORECASE),
+    "code": re.compile(r"\b(?=[A-Z0-9-]*[A-Z])[A-Z][A-Za-z0-9]*-[A-Z0-9][A-Za-z0-9-]*\b"),
     "name": re.compile(
         r"\b(?:Dr|Mr|Mrs|Ms|Prof|Sister|Professor)\.?\s[A-Z][\w'-]+(?:[\s-][A-Z][\w'-]+)*|(?<!^)(?<![.!?]\s)\b[A-Z][a-z'-]+(?:\s(?:of\s)?[A-Z][a-z'-]+)+"
     ),
@@ -83,6 +91,8 @@ SPAN_KINDS: dict[str, re.Pattern[str]] = {
     ),
 }  # fmt: skip
 """Patterns by kind; offsets are characters of the sentence."""
+
+_QUALIFIED = frozenset({"money", "percent", "duration", "date", "time", "count", "number"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +106,22 @@ class Span:
 
 
 def find_spans(sentence: str) -> tuple[Span, ...]:
-    """Return every typed span of ``sentence``; spans of different kinds may overlap."""
+    """Return every typed span of ``sentence``; spans of different kinds may overlap.
+
+    A figure carries the words that qualify it ("no more than three times"). A plain number that is part of an amount, a
+    date or a telephone number is not one.
+    """
     found: list[Span] = []
     for kind, pattern in SPAN_KINDS.items():
         for match in pattern.finditer(sentence):
-            text = match[0].strip().rstrip(",;:")
+            start = match.start()
+            if kind == "number" and any(
+                s.start <= start < s.end and s.kind in {"money", "percent", "date", "time"} for s in found
+            ):
+                continue
+            if kind in _QUALIFIED and (before := _QUALIFIER.search(sentence, max(0, start - 16), start)):
+                start = before.start()
+            text = sentence[start : match.end()].rstrip(" ,;:")
             if text:
-                start = match.start() + (len(match[0]) - len(match[0].lstrip()))
                 found.append(Span(kind, text, start, start + len(text)))
     return tuple(found)
