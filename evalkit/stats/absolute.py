@@ -168,16 +168,12 @@ def _prepare(
         raise StatsError(f'direction must be "at_least" or "at_most", not "{direction}"')
     sign, width = (1.0 if direction == "at_least" else -1.0), highest - lowest
     scaled = np.round(sign * (array - bound) / width, DECIMALS) + 0.0
-    grouped = group(
-        scaled, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect
-    )
+    grouped = group(scaled, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect)
     exact = weights is None and target != "new" and _is_binary(array, binary, score_range)
     return _Prepared(grouped, exact, sign, width)
 
 
-def _on_scale(
-    result: GateResult, *, bound: float, width: float, sign: float, alpha: float
-) -> tuple[float, float]:
+def _on_scale(result: GateResult, *, bound: float, width: float, sign: float, alpha: float) -> tuple[float, float]:
     """Returns the interval on the scale of the values, on the side of the bound that each p decided."""
     near, far = bound + sign * width * result.low, bound + sign * width * result.high
     near = sign * agree(sign * near, sign * bound, rejected=result.p_pass <= alpha)
@@ -201,9 +197,7 @@ def _is_binary(array: FloatArray, declared: bool | None, score_range: tuple[floa
     return looks_binary if declared is None else declared
 
 
-def _exact(
-    array: FloatArray, grouped: Grouped, *, bound: float, direction: Direction, alpha: float
-) -> GateResult:
+def _exact(array: FloatArray, grouped: Grouped, *, bound: float, direction: Direction, alpha: float) -> GateResult:
     k, n = round(float(array.sum())), array.size
     above, below = binomial_at_least(k, n, bound), binomial_at_most(k, n, bound)
     p_pass, p_fail = (above, below) if direction == "at_least" else (below, above)

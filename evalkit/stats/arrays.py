@@ -47,9 +47,7 @@ def paired_values(candidate: ArrayLike, baseline: ArrayLike) -> tuple[FloatArray
     """
     first, second = as_values(candidate, name="candidate"), as_values(baseline, name="baseline")
     if first.size != second.size:
-        raise StatsError(
-            f"candidate has {first.size} values, baseline {second.size}: pair them by item first"
-        )
+        raise StatsError(f"candidate has {first.size} values, baseline {second.size}: pair them by item first")
     return first, second
 
 

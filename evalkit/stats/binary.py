@@ -150,9 +150,9 @@ def tango_interval(b: int, c: int, n: int, *, alpha: float = 0.05) -> Interval:
     estimate, level, edge = (b - c) / n, normal_quantile(alpha / 2), 1.0 - 1e-12
     low, high = -1.0, 1.0
     if c < n:
-        low = bracketed_root(lambda null: tango_z(b, c, n, null=null) - level, -edge, estimate)
+        low = bracketed_root(lambda null: tango_z(b, c, n, null=null) - level, -edge, min(estimate, edge))
     if b < n:
-        high = bracketed_root(lambda null: tango_z(b, c, n, null=null) + level, estimate, edge)
+        high = bracketed_root(lambda null: tango_z(b, c, n, null=null) + level, max(estimate, -edge), edge)
     return Interval(estimate, low, high, 1 - alpha, "tango")
 
 
@@ -186,12 +186,7 @@ def newcombe_paired(
 
 
 def _continuity_phi(both: int, only_baseline: int, only_candidate: int, neither: int) -> float:
-    product = (
-        (both + only_candidate)
-        * (only_baseline + neither)
-        * (both + only_baseline)
-        * (only_candidate + neither)
-    )
+    product = (both + only_candidate) * (only_baseline + neither) * (both + only_baseline) * (only_candidate + neither)
     if product == 0:
         return 0.0
     n = both + only_baseline + only_candidate + neither

@@ -25,9 +25,7 @@ __all__ = ["bootstrap_mean", "resampled_means"]
 _CELLS = 1 << 22
 
 
-def resampled_means(
-    totals: FloatArray, sizes: FloatArray, rng: np.random.Generator, *, n_resamples: int
-) -> FloatArray:
+def resampled_means(totals: FloatArray, sizes: FloatArray, rng: np.random.Generator, *, n_resamples: int) -> FloatArray:
     """Returns sum(totals) / sum(sizes) over ``n_resamples`` resamples of units, shape (n_resamples,).
 
     Memory stays bounded whatever the number of units.

@@ -78,9 +78,7 @@ def clustered_se(values: ArrayLike, clusters: Iterable[object], *, correct: bool
     return linearised_se((array - array.mean()) / array.size, codes, correct=correct)
 
 
-def t_estimate(
-    value: float, influence: FloatArray, codes: IntArray | None, *, alpha: float, method: str
-) -> Estimate:
+def t_estimate(value: float, influence: FloatArray, codes: IntArray | None, *, alpha: float, method: str) -> Estimate:
     """Returns ``value`` with its linearised standard error and t interval of level 1 - alpha, df = units - 1.
 
     With fewer than two units there is no interval, and ``reason`` says so.
@@ -88,19 +86,13 @@ def t_estimate(
     n_clusters = None if codes is None else int(codes.max()) + 1
     n_units = influence.size if n_clusters is None else n_clusters
     if n_units < 2:
-        return Estimate(
-            value, None, None, None, 1 - alpha, None, method, influence.size, n_clusters, _TOO_FEW
-        )
+        return Estimate(value, None, None, None, 1 - alpha, None, method, influence.size, n_clusters, _TOO_FEW)
     se = linearised_se(influence, codes)
     reach = t_quantile(alpha / 2, n_units - 1) * se
-    return Estimate(
-        value, se, value - reach, value + reach, 1 - alpha, n_units - 1, method, influence.size, n_clusters
-    )
+    return Estimate(value, se, value - reach, value + reach, 1 - alpha, n_units - 1, method, influence.size, n_clusters)
 
 
-def mean_interval(
-    values: ArrayLike, *, clusters: Iterable[object] | None = None, alpha: float = 0.05
-) -> Estimate:
+def mean_interval(values: ArrayLike, *, clusters: Iterable[object] | None = None, alpha: float = 0.05) -> Estimate:
     """Returns the mean with its t interval; cluster-robust (CR1, df G - 1) where ``clusters`` are given.
 
     Below about 20 clusters, or with clusters of very different size, the interval is too short (see

@@ -163,9 +163,7 @@ def lower_bound(sample: Sample, alpha: float) -> float:
 
 def _bracket(sample: Sample, level: float, margin: float) -> tuple[float, float] | None:
     """Returns a narrow interval around the normal-theory bound; None where it leaves the possible."""
-    reach = level * math.sqrt(
-        max(_plain_variance(sample.units), sample.spread.variance if sample.spread else 0.0)
-    )
+    reach = level * math.sqrt(max(_plain_variance(sample.units), sample.spread.variance if sample.spread else 0.0))
     slack = min(0.25, 3.0 / math.sqrt(sample.units.effective))
     low, high = sample.units.mean - (1.0 + slack) * reach, sample.units.mean - (1.0 - slack) * reach
     return (low, high) if -sample.worst_down + margin < low < high < sample.units.mean - margin else None
@@ -242,9 +240,7 @@ def bounded_differences(diffs: ArrayLike) -> FloatArray:
     """
     values = np.round(as_values(diffs, name="diffs"), DECIMALS)
     if np.abs(values).max() > 1.0:
-        raise StatsError(
-            f"a difference of {values[np.abs(values).argmax()]} is outside [-1, 1]: scale to [0, 1] first"
-        )
+        raise StatsError(f"a difference of {values[np.abs(values).argmax()]} is outside [-1, 1]: scale to [0, 1] first")
     return values + 0.0
 
 
@@ -272,9 +268,7 @@ def p_value(
         StatsError: the input cannot be analysed.
     """
     values = bounded_differences(diffs)
-    grouped = group(
-        values, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect
-    )
+    grouped = group(values, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect)
     if null <= -grouped.deciding.worst_down or null >= 1.0:
         raise StatsError(f"null must lie above {-grouped.deciding.worst_down} and below 1, not {null}")
     return tail_probability(grouped.deciding, null)
@@ -311,9 +305,7 @@ def assess(
     usable = sample.units.n_units > 1 and sample.units.mean - null_pass > NO_EFFECT
     spread = variance_under(sample, null_pass)[0] if usable else _plain_variance(sample.units)
     other_pass = tail_probability(grouped.other, null_pass).value if grouped.other is not None else None
-    other_fail = (
-        tail_probability(grouped.other.flipped(), -null_fail).value if grouped.other is not None else None
-    )
+    other_fail = tail_probability(grouped.other.flipped(), -null_fail).value if grouped.other is not None else None
     return GateResult(
         effect=sample.units.mean,
         low=low,
@@ -380,9 +372,7 @@ def gate_test(
     """
     check_level(alpha)
     values = bounded_differences(diffs)
-    grouped = group(
-        values, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect
-    )
+    grouped = group(values, clusters=clusters, target=target, weights=weights, down=1.0, up=1.0, cap=max_cluster_effect)
     if not 0.0 <= margin < min(1.0, max_cluster_effect if clusters is not None else 1.0):
         raise StatsError(f"margin must be at least 0 and below the largest possible loss, not {margin}")
     return assess(grouped, null_pass=-margin, null_fail=0.0, alpha=alpha, weighted=weights is not None)

@@ -43,9 +43,7 @@ _EXACT_FLIPS = 20
 _BLOCK = 1 << 14
 
 
-def deciding_codes(
-    clusters: Iterable[object] | None, target: Target, n: int
-) -> tuple[IntArray | None, int | None]:
+def deciding_codes(clusters: Iterable[object] | None, target: Target, n: int) -> tuple[IntArray | None, int | None]:
     """Returns the codes of the deciding units (None: items) and the number of clusters (None: none).
 
     Raises:

@@ -40,9 +40,7 @@ __all__ = [
 ]
 
 
-def needed_n(
-    variance: float, *, margin: float, effect: float = 0.0, alpha: float = 0.05, power: float = 0.9
-) -> int:
+def needed_n(variance: float, *, margin: float, effect: float = 0.0, alpha: float = 0.05, power: float = 0.9) -> int:
     """Returns the items a one-sided non-inferiority test needs, by the normal formula.
 
     Args:
@@ -209,13 +207,9 @@ def probability_passes(
     """
     check_level(alpha)
     if not (0.0 <= psi <= 1.0 and abs(effect) <= psi and 0.0 <= margin < 1.0 and 0.0 <= icc <= psi):
-        raise StatsError(
-            f"need 0 <= icc, |effect| <= psi <= 1 and 0 <= margin < 1: {psi=} {effect=} {margin=} {icc=}"
-        )
+        raise StatsError(f"need 0 <= icc, |effect| <= psi <= 1 and 0 <= margin < 1: {psi=} {effect=} {margin=} {icc=}")
     if cluster_sizes is None:
-        return PassChance(
-            _exact_chance(n, psi, margin, alpha, effect), 0.0, "exact over all discordant counts"
-        )
+        return PassChance(_exact_chance(n, psi, margin, alpha, effect), 0.0, "exact over all discordant counts")
     if rng is None:
         raise StatsError("simulating clusters needs a random generator")
     sizes = as_values(cluster_sizes, name="cluster_sizes").astype(np.int64)

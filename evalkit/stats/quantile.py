@@ -196,9 +196,7 @@ def quantile_bootstrap(
         raise StatsError(f"{exceeds.size} units: the bootstrap check takes 2 to {MAX_BOOTSTRAP_UNITS}")
     rates = resampled_means(exceeds, np.bincount(codes).astype(np.float64), rng, n_resamples=n_resamples)
     shift = (1.0 - quantile) - float(exceeds.sum()) / ordered.size
-    ranks = [
-        _rank(ordered.size, float(share)) for share in 1.0 - shift - np.quantile(rates, (1.0 - alpha, alpha))
-    ]
+    ranks = [_rank(ordered.size, float(share)) for share in 1.0 - shift - np.quantile(rates, (1.0 - alpha, alpha))]
     low, high = (float(ordered[rank - 1]) for rank in ranks)
     return Interval(estimate, low, high, 1.0 - 2.0 * alpha, "woodruff-bootstrap/1")
 

@@ -175,9 +175,7 @@ def _check_values(candidate: FloatArray, baseline: FloatArray, mean: Mean) -> No
         raise StatsError("all candidate or all baseline values are zero: there is no ratio")
 
 
-def _fit(
-    candidate: FloatArray, baseline: FloatArray, codes: IntArray | None, mean: Mean
-) -> _Arithmetic | _Geometric:
+def _fit(candidate: FloatArray, baseline: FloatArray, codes: IntArray | None, mean: Mean) -> _Arithmetic | _Geometric:
     effective = _units(baseline, codes).effective
     if mean == "arithmetic":
         ratio = float(candidate.sum()) / float(baseline.sum())

@@ -24,7 +24,7 @@ __all__ = ["NO_EFFECT", "Jackknife", "Restricted", "Units", "jackknife", "restri
 
 NO_EFFECT = 1e-12
 _MAX_STEPS = 200
-_TILT_STEP = 1e-9  # Newton converges quadratically: the step after this one is below 1e-16
+_TILT_STEP = 1e-11  # Newton converges quadratically: the step after this one would be lost in rounding
 
 
 @dataclass(frozen=True, slots=True)
