@@ -8,9 +8,11 @@ from evalkit.core.score import MetricInfo
 from evalkit.core.verdict import Finding, MetricComparison
 
 __all__ = [
+    "arm_figure",
     "change_text",
     "confidence_text",
     "count_text",
+    "detects_text",
     "figure",
     "interval_text",
     "outcome_word",
@@ -31,6 +33,16 @@ def figure(value: float | None, info: MetricInfo, *, signed: bool = False) -> st
     if info.kind in {"binary", "bounded"}:
         return f"{_zeroed(value, 3):{sign}.3f}"
     return _three_digits(value, sign)
+
+
+def arm_figure(comparison: MetricComparison, value: float | None, *, signed: bool = False) -> str:
+    """Return a number of one comparison: a count, a share, or in the metric's own unit, as its statistic has it."""
+    if value is not None and comparison.statistic == "failing outputs":
+        return f"{value:,.0f}"
+    info = comparison.info
+    if comparison.statistic.startswith("share "):
+        info = info.model_copy(update={"kind": "bounded"})
+    return figure(value, info, signed=signed)
 
 
 def _zeroed(value: float, digits: int) -> float:
@@ -59,8 +71,8 @@ def change_text(comparison: MetricComparison) -> str:
         return _NONE if comparison.effect is None else f"×{_ratio(comparison.effect)}"
     if comparison.scale == "absolute":
         shown = comparison.effect if comparison.effect is not None else comparison.candidate
-        return figure(shown, comparison.info)
-    return figure(comparison.effect, comparison.info, signed=True)
+        return arm_figure(comparison, shown)
+    return arm_figure(comparison, comparison.effect, signed=True)
 
 
 def interval_text(comparison: MetricComparison) -> str:
@@ -75,7 +87,14 @@ def _bound(comparison: MetricComparison, value: float | None, unbounded: str) ->
         return unbounded
     if comparison.scale == "ratio":
         return _ratio(value)
-    return figure(value, comparison.info, signed=comparison.scale == "difference")
+    return arm_figure(comparison, value, signed=comparison.scale == "difference")
+
+
+def detects_text(comparison: MetricComparison) -> str:
+    """Return the smallest effect that this many items would show with the planned power."""
+    if comparison.scale == "ratio" and comparison.detectable_effect is not None:
+        return f"×{_ratio(comparison.detectable_effect)}"
+    return arm_figure(comparison, comparison.detectable_effect)
 
 
 def confidence_text(confidence: float) -> str:

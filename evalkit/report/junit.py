@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from evalkit.base.files import atomic_write
 from evalkit.core.verdict import Finding, Outcome, Verdict
-from evalkit.report.figures import change_text, figure, interval_text
+from evalkit.report.figures import arm_figure, change_text, interval_text
 from evalkit.report.safe_text import one_line, visible
 from evalkit.report.statements import headline, statements
 
@@ -109,8 +109,8 @@ def _whole(verdict: Verdict) -> ET.Element:
 def _details(finding: Finding) -> str:
     comparison = finding.comparison
     lines = [
-        f"baseline  {figure(comparison.baseline, comparison.info)}",
-        f"candidate {figure(comparison.candidate, comparison.info)}",
+        f"baseline  {arm_figure(comparison, comparison.baseline)}",
+        f"candidate {arm_figure(comparison, comparison.candidate)}",
         f"change    {change_text(comparison)} {interval_text(comparison)}".rstrip(),
         f"need      {finding.need}",
         f"items     {comparison.n_pairs} pairs, {comparison.n_worse} worse, {comparison.n_better} better",

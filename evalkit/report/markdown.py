@@ -15,7 +15,15 @@ from itertools import islice
 from evalkit.base.hashing import short
 from evalkit.core.run import RunManifest
 from evalkit.core.verdict import Finding, MetricComparison, Verdict
-from evalkit.report.figures import change_text, confidence_text, figure, interval_text, outcome_word, p_value
+from evalkit.report.figures import (
+    arm_figure,
+    change_text,
+    confidence_text,
+    detects_text,
+    interval_text,
+    outcome_word,
+    p_value,
+)
 from evalkit.report.rows import ReportRow, SuiteReport, change_of
 from evalkit.report.safe_text import code_block, code_span, cut, inline_html, markdown_text, visible
 from evalkit.report.statements import headline, paired_phrase, statements
@@ -146,7 +154,7 @@ def _rule_cells(finding: Finding) -> tuple[str, ...]:
         *_figures(comparison),
         _table_text(finding.need),
         p_value(p_fail),
-        figure(comparison.detectable_effect, comparison.info),
+        detects_text(comparison),
         f"**{outcome}**" if finding.outcome in {"fail", "error"} else outcome,
     )
 
@@ -154,8 +162,8 @@ def _rule_cells(finding: Finding) -> tuple[str, ...]:
 def _figures(comparison: MetricComparison) -> tuple[str, str, str]:
     change = f"{change_text(comparison)} {interval_text(comparison)}".rstrip()
     return (
-        figure(comparison.baseline, comparison.info),
-        figure(comparison.candidate, comparison.info),
+        arm_figure(comparison, comparison.baseline),
+        arm_figure(comparison, comparison.candidate),
         change.replace("[", "\\[").replace("]", "\\]"),
     )
 

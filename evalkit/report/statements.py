@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evalkit.core.verdict import Comparison, Finding, MetricComparison, PairingAccount, Verdict
-from evalkit.report.figures import count_text, figure, p_value, percent, rate
+from evalkit.report.figures import arm_figure, count_text, p_value, percent, rate
 
 __all__ = [
     "EMBEDDED_MODEL_NOTE",
@@ -38,10 +38,15 @@ class Statement:
 
 
 def headline(verdict: Verdict) -> str:
-    """Return the verdict's summary with the outcome in capitals before it."""
+    """Return the verdict's summary with the outcome in capitals before it, and the kind of an inconclusive one."""
     word = verdict.outcome.upper()
     summary = verdict.summary_line.strip()
-    return summary if summary.upper().startswith(word) else f"{word}: {summary}" if summary else word
+    kind = verdict.inconclusive_kind
+    if summary.upper().startswith(word):
+        summary = summary[len(word) :].lstrip(" :")
+    if verdict.outcome == "inconclusive" and kind is not None and kind not in summary:
+        summary = f"{kind}: {summary}"
+    return f"{word}: {summary}" if summary else word
 
 
 def paired_phrase(pairing: PairingAccount) -> str:
@@ -58,32 +63,36 @@ def worst_items(verdict: Verdict) -> list[str]:
 def statements(verdict: Verdict) -> list[Statement]:
     """Return everything a report says beside the rules' table and the headline, in reading order."""
     comparison = verdict.comparison
-    return [
+    found = [
         *_findings(verdict),
         *(Statement("account", text) for text in _pairing(comparison.pairing)),
-        *(Statement("account", text) for finding in verdict.findings for text in _missing(finding.comparison)),
+        *(Statement("account", text) for finding in verdict.findings for text in _missing(finding)),
         *(Statement("warning", text) for text in comparison.warnings),
         *(Statement("difference", text) for text in comparison.differences),
         *(Statement("note", text) for text in _notes(verdict)),
         *(Statement("next", text) for text in verdict.next_steps),
     ]
+    return list(dict.fromkeys(found))
 
 
 def _findings(verdict: Verdict) -> Iterator[Statement]:
+    """Yield why each rule that does not pass does not, as far as the headline has not said it."""
+    summary = verdict.summary_line
     for finding in verdict.findings:
         advisory = finding.comparison.advisory
-        if advisory and not finding.decides:
-            yield Statement("finding", _named(finding, f"advisory, decides nothing: {advisory}"))
+        if advisory and advisory not in verdict.comparison.warnings:
+            yield Statement("finding", _named(finding, advisory))
         if finding.outcome == "pass":
             continue
         flips = _flips(finding.comparison)
-        if flips and finding.outcome == "fail" and flips not in verdict.summary_line:
-            yield Statement("finding", f"{finding.rule.metric}: {flips}{_ids(finding)}")
-        if finding.reason and finding.reason not in verdict.summary_line:
+        if finding.outcome == "fail" and flips:
+            if flips not in summary:
+                yield Statement("finding", f"{finding.rule.metric}: {flips}{_ids(finding)}")
+        elif finding.reason and finding.reason not in summary:
             yield Statement("finding", _named(finding, finding.reason))
-        missing = finding.comparison.reason
-        if missing and missing not in finding.reason and missing not in verdict.summary_line:
-            yield Statement("finding", _named(finding, missing))
+        reason = finding.comparison.reason
+        if reason and reason not in finding.reason and reason not in summary:
+            yield Statement("finding", _named(finding, reason))
 
 
 def _named(finding: Finding, text: str) -> str:
@@ -125,7 +134,8 @@ def _pairing(pairing: PairingAccount) -> Iterator[str]:
         )
 
 
-def _missing(comparison: MetricComparison) -> Iterator[str]:
+def _missing(finding: Finding) -> Iterator[str]:
+    comparison = finding.comparison
     counts = (
         (comparison.n_missing, "missing"),
         (comparison.n_imputed, "imputed"),
@@ -135,18 +145,20 @@ def _missing(comparison: MetricComparison) -> Iterator[str]:
     named = [f"{number:,} {word}" for number, word in counts if number]
     if not named:
         return
-    text = f"{comparison.info.name}: {', '.join(named)}"
+    text = f"{finding.rule.metric}: {', '.join(named)}"
     if comparison.worst_case_low is not None and comparison.worst_case_high is not None:
         signed = comparison.scale == "difference"
-        low = figure(comparison.worst_case_low, comparison.info, signed=signed)
-        high = figure(comparison.worst_case_high, comparison.info, signed=signed)
+        low = arm_figure(comparison, comparison.worst_case_low, signed=signed)
+        high = arm_figure(comparison, comparison.worst_case_high, signed=signed)
         text += f"; whatever these were, the effect lies in [{low}, {high}]"
     yield text
 
 
 def _notes(verdict: Verdict) -> Iterator[str]:
     for finding in verdict.findings:
-        yield from _clusters(finding.comparison)
+        if finding.comparison.statistic.startswith("share "):
+            yield f"{finding.rule.metric}: the figures are the {finding.comparison.statistic}"
+        yield from _clusters(finding)
     if any(not finding.decides for finding in verdict.findings):
         yield "outcomes in parentheses are reported only and decide nothing"
     if verdict.probability_unchanged_passes is not None:
@@ -157,12 +169,13 @@ def _notes(verdict: Verdict) -> Iterator[str]:
         yield f"{model}: {EMBEDDED_MODEL_NOTE}"
 
 
-def _clusters(comparison: MetricComparison) -> Iterator[str]:
+def _clusters(finding: Finding) -> Iterator[str]:
+    comparison = finding.comparison
     if comparison.other_target is None:
         return
     clusters = f" ({comparison.n_clusters:,} clusters)" if comparison.n_clusters else ""
     yield (
-        f"{comparison.info.name}{clusters}: p of passing {p_value(comparison.p_pass)}, of failing "
+        f"{finding.rule.metric}{clusters}: p of passing {p_value(comparison.p_pass)}, of failing "
         f"{p_value(comparison.p_fail)} for {_target(comparison.target)}; {p_value(comparison.p_pass_other_target)} "
         f"and {p_value(comparison.p_fail_other_target)} for {_target(comparison.other_target)}"
     )

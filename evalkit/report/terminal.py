@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from evalkit.core.run import RunManifest
 from evalkit.core.verdict import Comparison, Finding, Verdict
 from evalkit.report.figures import (
+    arm_figure,
     change_text,
     confidence_text,
     count_text,
@@ -100,8 +101,8 @@ def _rule(finding: Finding) -> tuple[str, ...]:
     change = f"{change_text(comparison)} {interval_text(comparison)}".rstrip()
     return (
         terminal_text(finding.rule.metric),
-        figure(comparison.baseline, comparison.info),
-        figure(comparison.candidate, comparison.info),
+        arm_figure(comparison, comparison.baseline),
+        arm_figure(comparison, comparison.candidate),
         change,
         terminal_text(finding.need),
         outcome_word(finding),

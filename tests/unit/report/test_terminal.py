@@ -174,6 +174,47 @@ def test_outcome_word_leads_even_if_the_summary_lacks_it(verdict: Verdict) -> No
     assert quiet_line(changed) == "support_qa: INCONCLUSIVE: borderline: run 400 more items"
 
 
+@pytest.mark.parametrize("kind", ["borderline", "too small by design"])
+def test_inconclusive_says_which_kind(verdict: Verdict, kind: str) -> None:
+    changed = verdict.model_copy(
+        update={
+            "outcome": "inconclusive",
+            "summary_line": "INCONCLUSIVE: correct: -0.02 [-0.07, +0.03], needs > -0.05",
+            "inconclusive_kind": kind,
+            "next_steps": ("correct: about 900 items show > -0.05",),
+        }
+    )
+    text = " ".join(render_verdict(changed).split())
+    assert f"INCONCLUSIVE: {kind}: correct: -0.02 [-0.07, +0.03], needs > -0.05" in text
+    assert "next: correct: about 900 items" in text
+
+
+def test_counts_print_as_counts_and_shares_as_shares(verdict: Verdict) -> None:
+    info = verdict.findings[0].comparison.info.model_copy(update={"name": "latency_s", "kind": "positive"})
+    counted = with_comparison(
+        verdict,
+        0,
+        scale="absolute",
+        statistic="failing outputs",
+        baseline=1.0,
+        candidate=3.0,
+        effect=None,
+        low=None,
+        high=None,
+    )
+    assert re.search(r"^correct +1 +3 +3 ", render_verdict(counted), re.MULTILINE)
+    shared = with_comparison(verdict, 0, info=info, statistic="share beyond the baseline's p95", baseline=0.05)
+    assert "correct      0.050  0.853  -0.007 [-0.038, +0.024]" in render_verdict(shared)
+    assert "the figures are the share beyond the baseline's p95" in render_verdict(shared)
+
+
+def test_second_failed_rule_shows_its_items_too(verdict: Verdict) -> None:
+    finding = verdict.findings[0].model_copy(update={"outcome": "fail", "reason": "long explanation"})
+    text = render_verdict(with_finding(verdict, 0, finding))
+    assert "correct: 17 worse, 15 better (q003 q017 q029 …)" in text
+    assert "long explanation" not in text
+
+
 def test_hostile_text_cannot_act_in_a_terminal_or_ci_log(hostile_verdict: Verdict) -> None:
     text = render_verdict(hostile_verdict, report="r.html", suite_path="s.yaml") + quiet_line(hostile_verdict)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069\ud800-\udfff]", text)
