@@ -301,10 +301,12 @@ def _kind(policy: Policy, open_rules: Sequence[Finding]) -> Kind | None:
 
 
 def _unchanged_passes(findings: Sequence[Finding]) -> float | None:
-    """Return a lower bound (Bonferroni) on the probability that an equal candidate keeps every deciding tested rule."""
+    """Return the product of the deciding tested rules' chances for an equal candidate: less than it is where they move
+    together, None where one of them is not known.
+    """
     tested = [finding for finding in findings if finding.decides and finding.rule.rule not in _UNTESTED]
     chances = [finding.comparison.probability_unchanged_passes for finding in tested]
     known = [chance for chance in chances if chance is not None]
     if not known or len(known) < len(chances):
         return None
-    return max(0.0, 1.0 - sum(1.0 - chance for chance in known))
+    return math.prod(known)

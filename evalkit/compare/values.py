@@ -32,6 +32,7 @@ __all__ = [
     "ItemValues",
     "has_bounds",
     "item_values",
+    "keeps_value",
     "unusable",
     "worst_value",
 ]
@@ -74,7 +75,7 @@ def has_bounds(info: MetricInfo) -> bool:
     return info.kind in ("binary", "bounded")
 
 
-def _keeps_value(info: MetricInfo) -> bool:
+def keeps_value(info: MetricInfo) -> bool:
     """Latency is right-censored at what was waited, cost is what was billed; other values of a failure do not exist."""
     return info.grader is None and info.name in CENSORED_OR_BILLED
 
@@ -99,7 +100,7 @@ def item_values(column: MetricColumn, rows: IntArray, *, better: Better) -> Item
     if bounded:
         imputed, filled = failed, np.where(ok, value, worst_value(better))
     else:
-        imputed, filled = failed & np.isfinite(value) & _keeps_value(column.info), value
+        imputed, filled = failed & np.isfinite(value) & keeps_value(column.info), value
     counted = ok | imputed
     total = np.where(counted, filled, 0.0).sum(axis=1)
     n_counted, n_unknown = counted.sum(axis=1), unknown.sum(axis=1)
