@@ -42,9 +42,17 @@ class HttpCaller:
         settings: name, address, limits.
         headers: what identifies us there, key included.
         port: the transport; opened when first needed if None.
+        refuse: makes the error of a response that is no success.
     """
 
-    def __init__(self, settings: ModelSettings, headers: Mapping[str, str], *, port: HttpPort | None = None) -> None:
+    def __init__(
+        self,
+        settings: ModelSettings,
+        headers: Mapping[str, str],
+        *,
+        port: HttpPort | None = None,
+        refuse: Callable[[HttpReply], ModelError] | None = None,
+    ) -> None:
         assert settings.endpoint is not None  # noqa: S101 - kinds without an address do not come here
         self.endpoint: Endpoint = settings.endpoint
         self.name = settings.name
@@ -52,6 +60,7 @@ class HttpCaller:
         self._settings = settings
         self._clock: Clock = settings.clock
         self._port = port
+        self._refuse = refuse or self._refused
         extra = {name: value.get_secret_value() for name, value in self.endpoint.headers.items()}
         self._headers = {"Content-Type": "application/json", "User-Agent": "evalkit", **headers, **extra}
         self._redactor = Redactor(self.endpoint.secrets)
@@ -102,8 +111,8 @@ class HttpCaller:
         first: list[float] = []
         watch = None if stream is None else _watch(stream, self._clock, first)
         reply = await port.post(url, headers=self._headers, body=data, timeout_s=timeout_s, on_chunk=watch)
-        if reply.status != 200:
-            raise _refused(reply, self._clock)
+        if not 200 <= reply.status < 300:
+            raise self._refuse(reply)
         if stream is not None and "event-stream" in reply.headers.get("Content-Type", ""):
             response = stream.close()
         else:
@@ -112,6 +121,9 @@ class HttpCaller:
         if first:
             update["first_token_s"] = first[0] - began
         return response.model_copy(update=update)
+
+    def _refused(self, reply: HttpReply) -> ModelError:
+        return error_from_status(reply.status, reply.headers, reply.body, clock=self._clock)
 
     def _open(self) -> HttpPort:
         from evalkit.llm.transport import AiohttpTransport
@@ -135,10 +147,6 @@ class HttpCaller:
             hint=error.hint,
             where=self.name,
         )
-
-
-def _refused(reply: HttpReply, clock: Clock) -> ModelError:
-    return error_from_status(reply.status, reply.headers, reply.body, clock=clock)
 
 
 def _watch(stream: AnswerStream, clock: Clock, first: list[float]) -> Callable[[bytes], bool]:

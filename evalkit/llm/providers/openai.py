@@ -16,7 +16,7 @@ from evalkit.llm.wire import ChatRequest, ChatResponse, Message
 if TYPE_CHECKING:
     from evalkit.llm.transport import HttpPort
 
-__all__ = ["OpenAIModel", "open_openai", "request_body"]
+__all__ = ["OpenAIModel", "message_json", "open_openai", "request_body"]
 
 _OWN_HOST = "api.openai.com"
 
@@ -80,7 +80,7 @@ def open_openai(settings: ModelSettings) -> OpenAIModel:
 
 def request_body(request: ChatRequest, model: str, *, limit_field: str = "max_tokens") -> dict[str, Any]:
     """Return the JSON of ``request`` as chat completions spell it; what is not set is left to the provider."""
-    body: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
+    body: dict[str, Any] = {"model": model, "messages": [message_json(message) for message in request.messages]}
     optional = {
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -101,7 +101,8 @@ def request_body(request: ChatRequest, model: str, *, limit_field: str = "max_to
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
+def message_json(message: Message) -> dict[str, Any]:
+    """Return a message as chat completions spell it."""
     content = message.content
     made: dict[str, Any] = {"role": message.role, "content": list(content) if isinstance(content, tuple) else content}
     if message.name is not None:
