@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from evalkit.llm.providers.local.features import Features
 from evalkit.llm.providers.local.noise import Noise
@@ -16,6 +17,8 @@ from evalkit.llm.providers.local.retrieval import Match, find_matches
 __all__ = ["Answer", "answer_question", "confidence"]
 
 _SURE_ENOUGH = 0.5
+_RASH = 0.6
+"""How often a model that may not abstain, and does not know, takes another than its best guess."""
 _WEIGHTS = {"bias": -4.14, "coverage": 3.37, "exact": 1.07, "fits": 0.29, "lead": 2.69}
 _DIGITS = re.compile(r"\d+")
 
@@ -62,7 +65,7 @@ def answer_question(question: str, context: str, features: Features, noise: Nois
     """Return the answer to ``question`` from ``context`` under the instructions, slips included."""
     passages = read_passages(context)
     read = read_question(question)
-    matches = find_matches(read, passages)
+    matches = _matches(question, context)
     sure = confidence(matches)
     if _abstains(sure, features, noise):
         return Answer(None, None, "", (), None, sure)
@@ -70,6 +73,11 @@ def answer_question(question: str, context: str, features: Features, noise: Nois
         return _blind(read, passages, features, noise)
     found = _found(matches, passages, features, noise, sure)
     return found if features.grounded else _loosened(found, noise)
+
+
+@lru_cache(maxsize=2048)
+def _matches(question: str, context: str) -> tuple[Match, ...]:
+    return tuple(find_matches(read_question(question), read_passages(context)))
 
 
 def _abstains(sure: float, features: Features, noise: Noise) -> bool:
@@ -84,7 +92,8 @@ def _abstains(sure: float, features: Features, noise: Noise) -> bool:
 def _found(matches: Sequence[Match], passages: Passages, features: Features, noise: Noise, sure: float) -> Answer:
     best = matches[0]
     careful = 0.6 if features.steps else 1.0
-    if noise.slips("wrong_span", careful) and len(matches) > 1:
+    unsure = not features.abstain and sure < _SURE_ENOUGH and noise.draw("unsure") < _RASH
+    if len(matches) > 1 and (unsure or noise.slips("wrong_span", careful)):
         best = matches[1 + noise.choose("span", len(matches) - 1)]
     section = best.sentence.section
     if section and noise.slips("wrong_section") and len(passages.sections) > 1:

@@ -25,6 +25,7 @@ _ENDS_CONTEXT = re.compile(
 )
 _TAG = re.compile(r"<(?P<tag>[a-zA-Z_]\w*)>(?P<body>.*?)</(?P=tag)>", re.DOTALL)
 _FENCE = re.compile(r"(?:```\w*|\"\"\"|-{3,}|={3,})\n(?P<body>.+?)\n(?:```|\"\"\"|-{3,}|={3,})", re.DOTALL)
+_FENCES = ("```", '"""', "---", "===")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _SECTIONED = re.compile(r"^\s*(?:\[[^\]\n]{1,24}\]|§|From:|Von:|To:|Subject:|Betreff:)")
 
@@ -108,6 +109,8 @@ class _Parts:
                 self.instructions.append(f"{found[0] if found else ''}{body}")
 
     def _take_marked(self, text: str) -> str:
+        if "</" not in text and not any(mark in text for mark in _FENCES):
+            return text
         for found in _TAG.finditer(text):
             if re.fullmatch(_QUESTION, found["tag"], re.IGNORECASE):
                 self._take_question(found["body"].strip())

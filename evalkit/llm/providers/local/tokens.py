@@ -7,6 +7,7 @@ it. English prose comes out at about 1.2 tokens a word.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["count_tokens", "pieces"]
 
@@ -18,6 +19,7 @@ def pieces(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
+@lru_cache(maxsize=1024)
 def count_tokens(text: str) -> int:
     """Return how many tokens ``text`` has."""
     return len(_TOKEN.findall(text))
