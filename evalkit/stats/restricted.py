@@ -23,7 +23,6 @@ from evalkit.stats.special import FloatArray, IntArray, t_tail
 __all__ = ["NO_EFFECT", "Jackknife", "Restricted", "Units", "jackknife", "restricted_variance", "score_tail"]
 
 NO_EFFECT = 1e-12
-_MAX_STEPS = 200
 _TILT_STEP = 1e-11  # Newton converges quadratically: the step after this one would be lost in rounding
 
 
@@ -89,17 +88,15 @@ def _tilt(scaled: FloatArray, counts: FloatArray) -> float:
         return 1.0
     low, high = 0.0, 1.0
     tilt = min(float(counts @ scaled) / float(counts @ (scaled * scaled)), 0.5)
-    for _ in range(_MAX_STEPS):
+    while True:  # the bracket shrinks at every step, by Newton's or by half
         ratio = scaled / (1.0 + tilt * scaled)
         weighted = counts * ratio
         slope_at = float(weighted.sum())
         low, high = (tilt, high) if slope_at > 0 else (low, tilt)
         step = tilt + slope_at / float(weighted @ ratio)
-        following = step if low < step < high else 0.5 * (low + high)
-        if abs(following - tilt) <= _TILT_STEP * tilt:
-            return following
-        tilt = following
-    return tilt
+        previous, tilt = tilt, step if low < step < high else 0.5 * (low + high)
+        if abs(tilt - previous) <= _TILT_STEP * tilt:
+            return tilt
 
 
 def restricted_variance(units: Units, null: float, *, worst: float) -> Restricted:
