@@ -58,7 +58,7 @@ _PATTERNS: tuple[tuple[ErrorCode, str], ...] = (
         "not_found",
         r"model_not_found|not_found_error|deploymentnotfound|model identifier is invalid|does not exist|"
         r"model '?[^ ]+'? (?:was )?(?:not found|removed)|no such model|unknown model|is not a valid model|"
-        r"(?:^|\W)model [^ ]+ is not supported|has been deprecated",
+        r"has been deprecated",
     ),
 )
 _WORDS = tuple((code, re.compile(pattern, re.IGNORECASE)) for code, pattern in _PATTERNS)

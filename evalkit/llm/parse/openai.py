@@ -135,18 +135,16 @@ class OpenAIStream:
         if last and self._finish is None and not data.endswith(b"}"):
             raise model_error("truncated", "the stream was cut off inside an event")
         chunk = load_object(data, "an event of the stream")
-        if chunk.get("error") or event.name == "error":
-            raise error_from_body(chunk.get("error", chunk))
+        if (chunk.get("error") or event.name == "error") and self._finish is None:
+            raise error_from_body(chunk.get("error", chunk))  # after a finish reason the answer is whole all the same
         self._chunk(chunk)
 
     def _chunk(self, chunk: dict[str, Any]) -> None:
         for key in ("id", "model"):
             if key not in self._about and chunk.get(key):
                 self._about[key] = chunk[key]
-        x_groq = chunk.get("x_groq")
-        usage = chunk.get("usage") or (x_groq.get("usage") if isinstance(x_groq, dict) else None)
-        if usage:
-            self._usage = usage
+        if chunk.get("usage"):
+            self._usage = chunk["usage"]
         for choice in _list(chunk.get("choices"), "choices"):
             part = mapping(choice, "the choice")
             if part.get("index") in {0, None}:

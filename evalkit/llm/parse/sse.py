@@ -19,7 +19,7 @@ class SseReader:
     """Splits a stream into events: LF, CRLF or CR line ends, comments, several data lines, characters cut in two."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self._name = ""
         self._data: list[bytes] = []
         self._first = True
@@ -29,22 +29,19 @@ class SseReader:
         if self._first and piece:
             piece, self._first = piece.removeprefix(b"\xef\xbb\xbf"), False
         if b"\n" not in piece and b"\r" not in piece:
-            self._rest += piece  # at most one read's worth: the transport caps the whole
+            self._rest += piece
             return []
-        buffer = self._rest + piece
+        buffer = bytes(self._rest) + piece
         held = b"\r" if buffer.endswith(b"\r") else b""  # its LF may come in the next piece
         lines = buffer[: len(buffer) - len(held)].splitlines(keepends=True)
-        self._rest = held
-        if lines and not lines[-1].endswith((b"\n", b"\r")):
-            self._rest = lines.pop() + held
-        elif held and lines:
-            self._rest = held
+        rest = lines.pop() if lines and not lines[-1].endswith((b"\n", b"\r")) else b""
+        self._rest = bytearray(rest + held)
         return self._events(lines)
 
     def close(self) -> list[SseEvent]:
         """Return what is left at the end of the stream: servers may leave out the last empty line."""
-        lines = [self._rest.rstrip(b"\r")] if self._rest.strip() else []
-        self._rest = b""
+        lines = bytes(self._rest).splitlines()
+        self._rest.clear()
         return self._events([*lines, b""])
 
     def _events(self, lines: list[bytes]) -> list[SseEvent]:
