@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-import orjson
-
+from evalkit.api.models import Models
+from evalkit.api.run import Run
 from evalkit.api.session import Session, SessionGrader, git_info, versions
 from evalkit.base.errors import EvalkitError, StoreError, UsageError
 from evalkit.base.ids import new_run_id
 from evalkit.base.model import JsonObject
 from evalkit.base.registry import suggest
 from evalkit.core.candidate import Candidate
-from evalkit.core.item import Item
-from evalkit.core.output import Output
-from evalkit.core.run import RunManifest, RunTable
-from evalkit.core.score import MetricInfo
+from evalkit.core.run import RunManifest
 from evalkit.core.suite import Suite
-from evalkit.llm.config import config_for, open_model
+from evalkit.llm.config import config_for
 from evalkit.llm.limits import Pacer
-from evalkit.llm.model import CallContext, ChatModel
+from evalkit.llm.model import CallContext
 from evalkit.llm.pricing import Price, cost_usd, find_price, require_price, upper_bound_usd
 from evalkit.llm.retry import RetryPolicy
 from evalkit.llm.tokens import estimate_input_tokens
@@ -38,12 +35,9 @@ from evalkit.runner.progress import ProgressSink, silent
 from evalkit.runner.request import RequestBuilder
 from evalkit.store.analysis import export_parquet
 from evalkit.store.journal import Journal, JournalReader, StoredCall
-from evalkit.store.table import BUILT_IN_METRICS, GradedBy, read_table
+from evalkit.store.table import BUILT_IN_METRICS
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = ["Run", "RunOptions", "RunRecord", "StoppedError", "find_candidate", "grade_stored", "make_runs", "open_run"]
+__all__ = ["RunOptions", "StoppedError", "find_candidate", "grade_stored", "make_runs", "new_budget"]
 
 
 class StoppedError(EvalkitError):
@@ -94,121 +88,6 @@ class RunOptions:
     cache: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """One output of a run with its item and its scores, metric by metric (status, value, reason)."""
-
-    item: Item
-    output: Output
-    scores: dict[str, tuple[str, float | None, str | None]]
-
-
-class Run:
-    """A stored run: the manifest's fields, and its rows when asked for."""
-
-    def __init__(self, session: Session, manifest: RunManifest, suite: Suite | None = None) -> None:
-        self.session = session
-        self.manifest = manifest
-        self.suite = suite
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self.manifest.id
-
-    @property
-    def candidate(self) -> Candidate:
-        """What was asked, fully resolved."""
-        return self.manifest.candidate
-
-    @property
-    def status(self) -> str:
-        """``running``, ``interrupted`` or ``finished``."""
-        return self.manifest.status
-
-    def graders(self) -> tuple[tuple[str, GradedBy], ...]:
-        """Return grader name and where its scores are, as last graded."""
-        reader = self.session.store.read(self.id)
-        try:
-            bodies = [body for _, kind, body in reader.events() if kind == "graded"]
-        finally:
-            reader.close()
-        if not bodies:
-            return ()
-        return tuple(
-            (
-                entry["name"],
-                GradedBy(entry["digest"], tuple(MetricInfo.model_validate(raw) for raw in entry["metrics"])),
-            )
-            for entry in orjson.loads(bodies[-1])
-        )
-
-    def table(self) -> RunTable:
-        """Return all scores as arrays, items in analysis order."""
-        return read_table(self.session.store, self.manifest, [graded for _, graded in self.graders()])
-
-    def records(self) -> Iterator[RunRecord]:
-        """Yield every output with its item and scores, in analysis order."""
-        found: dict[tuple[int, int, int], dict[str, tuple[str, float | None, str | None]]] = {}
-        for _, graded in self.graders():
-            scores = self.session.store.score_reader(self.id, graded.digest)
-            try:
-                for position, trial, seq, metric, status, value, _, reason in scores.rows():
-                    found.setdefault((position, trial, seq), {})[metric] = (status, value, reason)
-            finally:
-                scores.close()
-        reader = self.session.store.read(self.id)
-        try:
-            for recorded in reader.outputs():
-                key = (recorded.position, recorded.output.trial, recorded.seq)
-                yield RunRecord(recorded.item, recorded.output, found.get(key, {}))
-        finally:
-            reader.close()
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row per item, trial and metric: item_id, trial, metric, status, value, cluster, weight."""
-        import numpy as np
-        import pandas as pd
-
-        from evalkit.core.run import STATUS_NAMES, STATUS_OK
-
-        table = self.table()
-        parts = []
-        for name, column in table.columns.items():
-            n_items, n_trials = column.status.shape
-            status = column.status.ravel()
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "item_id": np.repeat(np.asarray(table.item_ids, dtype=object), n_trials),
-                        "trial": np.tile(np.arange(n_trials), n_items),
-                        "metric": name,
-                        "status": np.asarray(STATUS_NAMES, dtype=object)[status],
-                        "value": np.where(status == STATUS_OK, column.value.ravel(), np.nan),
-                        "cluster": np.repeat(np.asarray(table.clusters, dtype=object), n_trials),
-                        "weight": np.repeat(np.asarray(table.weights), n_trials),
-                    }
-                )
-            )
-        return pd.concat(parts, ignore_index=True)
-
-    def __repr__(self) -> str:
-        return f"Run({self.id}, {self.manifest.candidate.name}, {self.status})"
-
-
-def open_run(session: Session, text: str, suite: Suite | None = None) -> Run:
-    """Return the stored run whose id begins or ends with ``text``, or the newest for ``latest``.
-
-    Raises:
-        UsageError: none or several fit, or the run was never fully created.
-    """
-    run_id = session.store.find(text)
-    manifest = session.store.manifest(run_id)
-    if manifest is None:
-        raise UsageError(f"run {run_id} was never fully created", hint="make it again, or see `evalkit runs list`")
-    return Run(session, manifest, suite)
-
-
 def find_candidate(suite: Suite, name: str) -> Candidate:
     """Return the suite's candidate called ``name``.
 
@@ -256,22 +135,26 @@ async def make_runs(
     """
     graders = session.graders(suite)
     draw = secrets.token_hex(4) if options.draw == "new" else options.draw
-    plans = [
-        plan_run(
-            suite,
-            find_candidate(suite, name),
-            draw=draw,
-            limit=options.limit,
-            select=options.select,
-            restricted=options.restricted,
-        )
-        for name in names
-    ]
-    with ExitStack() as stack:
-        opened = _open_all(session, plans, graders, stack)
-        report = await _execute(session, opened, options, stack, progress, stop, budget)
-        await asyncio.to_thread(_grade_all, session, opened, graders, progress)
-        _close_all(session, opened, report, graders)
+    models = Models(session, limit=options.concurrency or session.settings.concurrency)
+    try:
+        plans = [
+            plan_run(
+                suite,
+                models.resolve(find_candidate(suite, name)),
+                draw=draw,
+                limit=options.limit,
+                select=options.select,
+                restricted=options.restricted,
+            )
+            for name in names
+        ]
+        with ExitStack() as stack:
+            opened = _open_all(session, plans, graders, stack)
+            report = await _execute(session, opened, options, models, stack, progress, stop, budget)
+            await asyncio.to_thread(_grade_all, session, opened, graders, progress)
+            _close_all(session, opened, report, graders)
+    finally:
+        await models.aclose()
     runs = []
     for each in opened:
         manifest = session.store.manifest(each.manifest.id)
@@ -361,6 +244,7 @@ async def _execute(
     session: Session,
     opened: Sequence[_Open],
     options: RunOptions,
+    models: Models,
     stack: ExitStack,
     progress: ProgressSink,
     stop: asyncio.Event | None,
@@ -371,33 +255,28 @@ async def _execute(
     concurrency = options.concurrency or settings.concurrency
     stored = {id(each): _stored(each) for each in opened}
     pricing = _Pricing(session, options)
-    models: dict[str, ChatModel] = {}
     arms = []
-    try:
-        for each in opened:
-            arm = _arm(session, each, stored[id(each)], pricing, models, concurrency)
-            arms.append(arm)
-            _note_resumption(session, each, arm)
-        cache = session.store.cache() if _use_cache(session, options) and any(arm.cacheable for arm in arms) else None
-        if cache is not None:
-            stack.callback(cache.close)
-        return await execute(
-            arms,
-            ExecuteOptions(
-                concurrency=concurrency,
-                retry=RetryPolicy(),
-                max_time_s=options.max_time_s if options.max_time_s is not None else settings.max_time_s,
-            ),
-            clock=session.clock,
-            budget=budget if budget is not None else new_budget(session, options),
-            cache=cache,
-            stop=stop,
-            progress=progress,
-            redact=session.redactor.text,
-        )
-    finally:
-        for model in models.values():
-            await model.aclose()
+    for each in opened:
+        arm = _arm(session, each, stored[id(each)], pricing, models)
+        arms.append(arm)
+        _note_resumption(session, each, arm)
+    cache = session.store.cache() if _use_cache(session, options) and any(arm.cacheable for arm in arms) else None
+    if cache is not None:
+        stack.callback(cache.close)
+    return await execute(
+        arms,
+        ExecuteOptions(
+            concurrency=concurrency,
+            retry=RetryPolicy(),
+            max_time_s=options.max_time_s if options.max_time_s is not None else settings.max_time_s,
+        ),
+        clock=session.clock,
+        budget=budget if budget is not None else new_budget(session, options),
+        cache=cache,
+        stop=stop,
+        progress=progress,
+        redact=session.redactor.text,
+    )
 
 
 def new_budget(session: Session, options: RunOptions) -> Budget:
@@ -438,8 +317,7 @@ def _arm(
     each: _Open,
     stored: dict[tuple[int, int, int], StoredCall],
     pricing: _Pricing,
-    models: dict[str, ChatModel],
-    concurrency: int,
+    models: Models,
 ) -> Arm:
     plan, settings = each.plan, session.settings
     candidate = plan.candidate
@@ -458,16 +336,7 @@ def _arm(
     if next(pending([arm]), None) is None:
         return arm
     _check_requests(plan, builder)
-    if candidate.model not in models:
-        models[candidate.model] = open_model(
-            candidate.model,
-            settings.models,
-            resolve_env=settings.resolve_env,
-            limit=max(concurrency, 1),
-            clock=session.clock,
-            root=settings.root,
-        )
-    arm.model = models[candidate.model]
+    arm.model = models.ready(candidate.model)
     config = config_for(candidate.model, settings.models)
     arm.cacheable = config.kind in {"openai", "anthropic", "http", "local"}
     if config.requests_per_minute or config.tokens_per_minute:

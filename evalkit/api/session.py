@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from evalkit.settings import Settings, load_settings
-
 from evalkit import __version__
 from evalkit.base.clock import Clock, SystemClock
 from evalkit.base.errors import UsageError
@@ -23,6 +21,7 @@ from evalkit.core.score import MetricInfo, Score
 from evalkit.core.suite import GraderSpec, Suite
 from evalkit.graders.bound import BoundGrader
 from evalkit.graders.registry import build_grader
+from evalkit.settings import Settings, load_settings
 from evalkit.store.store import Store
 from evalkit.store.table import GradedBy
 

@@ -28,17 +28,15 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    from evalkit.cli import baseline, dataset, demo, gate, graders, init, model, plan, report, run, runs, system
+    from evalkit.cli import baseline, dataset, demo, gate, graders, model, plan, report, run, runs, system
 
     first = {
-        "init": init.init,
         "demo": demo.demo,
         "plan": plan.plan,
         "run": run.run,
         "gate": gate.gate,
         "compare": gate.compare,
         "report": report.report,
-        "doctor": system.doctor,
     }
     for name, command in first.items():
         app.command(name, rich_help_panel=_PANEL)(command)
@@ -71,7 +69,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _global(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
 ) -> None:
@@ -88,7 +86,7 @@ def main() -> None:
     except EvalkitError as error:
         if debug:
             traceback.print_exc()
-        from evalkit.report.terminal import render_error
+        from evalkit.report.error_text import render_error
 
         typer.echo(render_error(error), err=True)
         raise SystemExit(error.exit_code) from None

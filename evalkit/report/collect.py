@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from evalkit.api.runs import Run, RunRecord
+from evalkit.api.run import Run, RunRecord
 from evalkit.api.verdicts import Reference
 from evalkit.core.output import Output
 from evalkit.core.run import STATUS_NAMES, STATUS_OK, MetricColumn, RunTable
@@ -104,8 +104,8 @@ class _Before:
             for record in reference.run.records():
                 self._outputs[(record.item.id, record.output.trial)] = record.output
         elif reference is not None and reference.stored is not None:
-            for item_id, trial, output in reference.stored.outputs():
-                self._outputs[(item_id, trial)] = output
+            for output in reference.stored.outputs():
+                self._outputs[(output.item_id, output.trial)] = output
 
     def _index(self, record: RunRecord) -> int | None:
         index = self._row.get(record.item.id)
