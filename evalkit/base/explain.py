@@ -21,8 +21,13 @@ def explain(
 ) -> list[Problem]:
     """Return one problem for each place that does not fit, in the order of the file."""
     found: dict[tuple[Loc, bool], Problem] = {}
-    for detail in error.errors(include_url=False):
-        inner = _existing(detail["loc"], data, missing=detail["type"] == "missing")
+    details = [
+        (_existing(detail["loc"], data, missing=detail["type"] == "missing"), detail)
+        for detail in error.errors(include_url=False)
+    ]
+    for inner, detail in details:
+        if _is_echo(detail, inner, [loc for loc, _ in details]):
+            continue
         whole: Loc = (*at, *inner)
         is_key = detail["type"] == "extra_forbidden"
         if detail["type"] == "missing":
@@ -30,9 +35,21 @@ def explain(
                 whole[:-1], f"field {whole[-1]!r} is missing", hint=_fields_hint(model_cls, inner)
             )
         else:
-            problem = located.problem(whole, _message(detail, model_cls, inner), hint=_hint(detail), key=is_key)
+            problem = located.problem(
+                whole, _message(detail, model_cls, inner), hint=_hint(detail, model_cls, inner), key=is_key
+            )
         found.setdefault((whole, is_key), problem)
     return sorted(found.values(), key=_line)
+
+
+def _is_echo(detail: ErrorDetails, loc: Loc, others: Sequence[Loc]) -> bool:
+    """Return whether an error only repeats that something inside is wrong.
+
+    A list is then short of the parts that are not valid, and a value is none of a union's other branches.
+    """
+    kind = detail["type"]
+    inside = any(len(other) > len(loc) and other[: len(loc)] == loc for other in others)
+    return inside and (kind == "too_short" or kind.endswith("_type"))
 
 
 def _line(problem: Problem) -> tuple[int, ...]:
@@ -58,6 +75,10 @@ def _message(detail: ErrorDetails, model_cls: type[BaseModel], loc: Loc) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown field {loc[-1]!r}{suggest(str(loc[-1]), fields_at(model_cls, loc[:-1]))}"
+    if kind == "too_short":
+        return f"needs at least {context['min_length']}, has {context['actual_length']}"
+    if kind == "string_pattern_mismatch":
+        return f"{_show(value)} is not of the form {context['pattern']}"
     if kind == "value_error":
         return str(context["error"])
     if kind in {"literal_error", "enum"}:
@@ -82,7 +103,7 @@ def _show(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _hint(detail: ErrorDetails) -> str | None:
+def _hint(detail: ErrorDetails, model_cls: type[BaseModel], loc: Loc) -> str | None:
     kind, value = detail["type"], detail["input"]
     if kind == "bool_type" and isinstance(value, str) and value.lower() in _BOOLEAN_WORDS:
         return "write true or false"
@@ -90,6 +111,22 @@ def _hint(detail: ErrorDetails) -> str | None:
         return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
     if kind in {"int_type", "float_type"} and isinstance(value, str):
         return "write the number without quotes"
+    if kind == "extra_forbidden":
+        known = fields_at(model_cls, loc[:-1])
+        return f"fields here: {', '.join(known)}" if known else None
+    return _description(model_cls, loc)
+
+
+def _description(model_cls: type[BaseModel], loc: Loc) -> str | None:
+    """Return the description of the field at ``loc``, or of the list it stands in."""
+    while loc and isinstance(loc[-1], int):
+        loc = loc[:-1]
+    if not loc:
+        return None
+    for model in _models_at(model_cls, loc[:-1]):
+        for name, info in model.model_fields.items():
+            if loc[-1] in {name, info.alias} and info.description:
+                return info.description
     return None
 
 
@@ -100,6 +137,10 @@ def _fields_hint(model_cls: type[BaseModel], loc: Loc) -> str | None:
 
 def fields_at(model_cls: type[BaseModel], loc: Loc) -> list[str]:
     """Return the field names of the model that stands at ``loc`` inside ``model_cls``; empty where none does."""
+    return sorted({name for model in _models_at(model_cls, loc) for name in _names(model)})
+
+
+def _models_at(model_cls: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
     models: list[type[BaseModel]] = [model_cls]
     for part in loc:
         if isinstance(part, int):
@@ -111,7 +152,7 @@ def fields_at(model_cls: type[BaseModel], loc: Loc) -> list[str]:
             if part in {name, info.alias}
             for inner in _models_in(info.annotation)
         ]
-    return sorted({name for model in models for name in _names(model)})
+    return models
 
 
 def _names(model: type[BaseModel]) -> list[str]:

@@ -50,7 +50,9 @@ class CandidateFile(Frozen):
     """What is under test."""
 
     model: str = Field(description="provider/model, such as openai/gpt-5-mini.", pattern=r"^[^/\s]+/\S+$")
-    name: Name | None = Field(default=None, description="Its name; the prompt's file stem if left out.")
+    name: Name | None = Field(
+        default=None, description="Its name, of letters, digits, . _ @ -; the prompt's if left out."
+    )
     prompt: str | None = Field(
         default=None,
         description="A prompt file, relative to the suite or the project, or `git:REF:path` for one of a commit.",
@@ -74,7 +76,9 @@ class GraderFile(Frozen):
     model_config = ConfigDict(extra="allow")
 
     use: str = Field(description="Which grader.")
-    name: GraderName | None = Field(default=None, description="The metric's name; the same as `use` if left out.")
+    name: GraderName | None = Field(
+        default=None, description="The metric's name, of letters, digits, _ -; `use` if left out."
+    )
     when: str | None = Field(
         default=None, description="Grade only items for which this expression over the item is true.", min_length=1
     )

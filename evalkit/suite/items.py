@@ -135,7 +135,10 @@ def _cell(column: str, cell: str, name: str, line: int) -> Any:
         except ValueError as error:
             raise _row_error(name, line, f"weight {cell!r} is not a number", "write 1.0, or leave it empty") from error
     if column == "metadata":
-        return parse_json(cell, where=name, first_line=line)
+        try:
+            return parse_json(cell, where="metadata")
+        except UsageError as error:
+            raise _row_error(name, line, error.message, 'write {"key": "value"}, or leave it empty') from error
     return cell
 
 
