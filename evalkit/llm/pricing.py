@@ -29,13 +29,19 @@ _FREE_KINDS = frozenset({"local", "replay", "python"})
 
 
 class Price(Frozen):
-    """USD per million tokens. ``cached_input`` and ``cache_write`` default to ``input``; ``request`` is per call."""
+    """USD per million tokens.
+
+    ``cached_input`` and ``cache_write`` default to ``input``; ``request`` is per call. ``long`` replaces the price
+    for calls with more than ``long_over`` input tokens.
+    """
 
     input: float = Field(ge=0, allow_inf_nan=False, strict=False)
     output: float = Field(ge=0, allow_inf_nan=False, strict=False)
     cached_input: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=False)
     cache_write: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=False)
     request: float = Field(default=0.0, ge=0, allow_inf_nan=False, strict=False)
+    long: Price | None = None
+    long_over: int | None = Field(default=None, ge=0)
 
 
 FREE = Price(input=0.0, output=0.0)
@@ -49,6 +55,7 @@ def cost_usd(usage: Usage, price: Price | None) -> float | None:
         return price.request
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
+    price = _tier(price, usage.input_tokens + (usage.cache_read_tokens or 0) + (usage.cache_write_tokens or 0))
     cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
     read_price = price.input if price.cached_input is None else price.cached_input
     write_price = price.input if price.cache_write is None else price.cache_write
@@ -64,7 +71,9 @@ def cost_usd(usage: Usage, price: Price | None) -> float | None:
 def upper_bound_usd(request: ChatRequest, price: Price) -> float:
     """Return an amount ``request`` will not exceed: a generous input estimate and the longest answer allowed."""
     output = request.max_output_tokens or MAX_OUTPUT_TOKENS
-    return price.request + (upper_bound_input_tokens(request) * price.input + output * price.output) / _MILLION
+    tokens = upper_bound_input_tokens(request)
+    price = _tier(price, tokens)
+    return price.request + (tokens * price.input + output * price.output) / _MILLION
 
 
 def find_price(model: str, configs: Mapping[str, ModelConfig] | None = None) -> Price | None:
@@ -112,18 +121,39 @@ def _listed(provider: str | None, name: str) -> Price | None:
         found = genai_prices.calc_price(probe, name, provider_id=provider).model_price
     except (LookupError, ValueError):
         return None
-    rates = [_rate(found, field) for field in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")]
-    if rates[0] is None or rates[1] is None:
-        return None
-    return Price(input=rates[0], output=rates[1], cached_input=rates[2], cache_write=rates[3])
+    base, long = _at_tier(found, 0), _at_tier(found, -1)
+    starts = [tier.start for tier in _tiers(found)]
+    if base is None or not starts:
+        return base
+    return base.model_copy(update={"long": long, "long_over": int(starts[-1])})
 
 
-def _rate(price: Any, field: str) -> float | None:
-    """Return one rate; of tiered ones the highest, so that money reserved and reported is never too little."""
-    value = getattr(price, field, None)
-    if value is None:
-        return None
-    tiers = getattr(value, "tiers", None)
-    if tiers is not None:
-        return max(float(value.base), *(float(tier.price) for tier in tiers))
-    return float(value)
+_FIELDS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached_input": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+}
+
+
+def _tier(price: Price, input_tokens: int) -> Price:
+    if price.long is not None and price.long_over is not None and input_tokens > price.long_over:
+        return price.long
+    return price
+
+
+def _tiers(listed: Any) -> list[Any]:
+    return list(getattr(listed.input_mtok, "tiers", ()))
+
+
+def _at_tier(listed: Any, index: int) -> Price | None:
+    """Return the listed rates at the first or the last tier, or None if the list has no rate for plain tokens."""
+    rates: dict[str, float] = {}
+    for ours, theirs in _FIELDS.items():
+        rate = getattr(listed, theirs, None)
+        tiers = getattr(rate, "tiers", None)
+        if tiers is not None and rate is not None:
+            rate = rate.base if index == 0 or not tiers else tiers[index].price
+        if rate is not None:
+            rates[ours] = float(rate)
+    return Price.model_validate(rates) if {"input", "output"} <= set(rates) else None

@@ -1,7 +1,12 @@
 """Token counts before a provider has counted: estimates for pacing and for reserving money, never for bills.
 
 One rule for every model, since most tokenizers are not published: text costs a token for each 4 bytes of UTF-8 in
-Latin script and about one for each 2 bytes in other scripts; messages and tools add a fixed overhead.
+Latin script and about one for each 2 bytes in other scripts; messages add a fixed overhead, and so do tools for Claude.
+
+Measured against 740 recorded requests whose tools, if any, were functions of the caller's: estimate / counted had the
+median 1.05, and 0.26 to 1.60 between its 5 % and 95 % points (low where a server adds a long prompt). Answers over 20
+tokens: median 0.94. None exceeded the upper bound. Tools a provider runs itself (web search, code) add thousands of
+tokens that no request shows.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ _BYTES_PER_TOKEN = 4.0
 _OTHER_BYTES_PER_TOKEN = 2.2
 _PER_MESSAGE = 4
 _PER_REQUEST = 3
+_CLAUDE_TOOLS = 500
 _PER_IMAGE = 1_000
 _UPPER_BYTES_PER_TOKEN = 2.0
 _UPPER_PER_REQUEST = 800
@@ -36,11 +42,13 @@ def estimate_input_tokens(request: ChatRequest) -> int:
     total = _PER_REQUEST + sum(_message(message) for message in request.messages)
     for schema in (*request.tools, *([request.response_schema] if request.response_schema else [])):
         total += estimate_text_tokens(orjson.dumps(schema).decode())
+    if request.tools and ("claude" in request.model or request.model.startswith("anthropic/")):
+        total += _CLAUDE_TOOLS  # its preamble for tools: 318 to 640 in 142 recordings, median 501
     return total
 
 
 def upper_bound_input_tokens(request: ChatRequest) -> int:
-    """Return a number of tokens that ``request`` does not exceed, for reserving money."""
+    """Return a number of tokens that ``request`` of ordinary text does not exceed, for reserving money."""
     return round(estimate_input_tokens(request) * _BYTES_PER_TOKEN / _UPPER_BYTES_PER_TOKEN) + _UPPER_PER_REQUEST
 
 
