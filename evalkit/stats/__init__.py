@@ -7,6 +7,7 @@ docs/statistics.md.
 """
 
 from evalkit.stats.absolute import Direction, gate_from_null, p_from_null
+from evalkit.stats.agreement import Kappa, cohen_kappa, confusion_table, krippendorff_alpha
 from evalkit.stats.binary import (
     clopper_pearson,
     clopper_pearson_lower,
@@ -27,6 +28,7 @@ from evalkit.stats.cluster import clustered_se, iid_se, mean_interval, paired_in
 from evalkit.stats.errors import StatsError
 from evalkit.stats.estimate import Estimate, Interval, Test
 from evalkit.stats.gate import GateResult, PValue, Target, gate_test, p_value
+from evalkit.stats.judge import CorrectedRate, ppi_mean, rogan_gladen
 from evalkit.stats.multiplicity import benjamini_hochberg, holm
 from evalkit.stats.paired import (
     mean_gate,
@@ -67,10 +69,12 @@ from evalkit.stats.weights import effective_n, hajek_mean
 
 __all__ = [
     "Choice",
+    "CorrectedRate",
     "Direction",
     "Estimate",
     "GateResult",
     "Interval",
+    "Kappa",
     "NeededItems",
     "PValue",
     "PassChance",
@@ -85,6 +89,8 @@ __all__ = [
     "clopper_pearson_lower",
     "clopper_pearson_upper",
     "clustered_se",
+    "cohen_kappa",
+    "confusion_table",
     "detectable_effect",
     "discordance_upper",
     "effective_n",
@@ -95,6 +101,7 @@ __all__ = [
     "iid_se",
     "item_means",
     "kind_of",
+    "krippendorff_alpha",
     "mcnemar_chi2",
     "mcnemar_exact",
     "mcnemar_exact_one_sided",
@@ -111,6 +118,7 @@ __all__ = [
     "paired_t_p",
     "pass_at_k",
     "pass_hat_k",
+    "ppi_mean",
     "probability_passes",
     "probability_unchanged_passes",
     "quantile_bootstrap",
@@ -118,6 +126,7 @@ __all__ = [
     "quantile_gate",
     "ratio_gate",
     "ratio_of_sums",
+    "rogan_gladen",
     "sample_quantile",
     "sign_flip_exact",
     "sign_flip_random",

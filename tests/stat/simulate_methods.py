@@ -21,9 +21,11 @@ from evalkit.stats import (
     p_from_null,
     p_value,
     ratio_gate,
+    ratio_of_sums,
     tango_interval,
     wilson,
 )
+from evalkit.stats.judge import ppi_mean, rogan_gladen
 from evalkit.stats.ratio import Mean
 from tests.stat.simulate import SEED
 
@@ -185,6 +187,56 @@ def mcnemar_rejects(n: int, psi: float, *, exact: bool) -> Trial:
     return trial
 
 
+def delta_ratio(n: int, noise: float) -> Trial:
+    """The delta-method t test in the situation of `ratio_rule`: the method the gate replaces."""
+
+    def trial(rng: np.random.Generator) -> bool:
+        baseline = rng.lognormal(0, 1, n)
+        candidate = baseline * rng.lognormal(-noise * noise / 2, noise, n) * 1.2
+        result = ratio_of_sums(candidate, baseline, alpha=0.1)
+        return result.high is not None and result.high < 1.2
+
+    return trial
+
+
+def judged_mean_covers(n_labelled: int, method: str) -> Trial:
+    """Binary labels (rate .7), a judge wrong on 5 % of passes and 20 % of failures, 1,000 unlabelled items."""
+
+    def trial(rng: np.random.Generator) -> bool:
+        truth = (rng.random(n_labelled + 1000) < 0.7).astype(float)
+        wrong = rng.random(truth.size) < np.where(truth > 0, 0.05, 0.20)
+        judged = np.where(wrong, 1 - truth, truth)
+        labels, f, other = truth[:n_labelled], judged[:n_labelled], judged[n_labelled:]
+        if method == "human labels alone":
+            plain = mean_interval(labels)
+            return plain.low is not None and plain.high is not None and plain.low <= 0.7 <= plain.high
+        if method == "judge alone":
+            plain = mean_interval(judged)
+            return plain.low is not None and plain.high is not None and plain.low <= 0.7 <= plain.high
+        interval = ppi_mean(labels, f, other, tuning="pooled" if method == "PPI pooled" else "leave-one-out")
+        return interval.low <= 0.7 <= interval.high
+
+    return trial
+
+
+def corrected_rate_covers(n_each: int) -> Trial:
+    """Rogan-Gladen on 1,000 outputs (rate .7, sensitivity .95, specificity .8), ``n_each`` labels a class."""
+
+    def trial(rng: np.random.Generator) -> bool:
+        judged = rng.binomial(1000, 0.7 * 0.95 + 0.3 * 0.2) / 1000
+        result = rogan_gladen(
+            judged,
+            sensitivity=rng.binomial(n_each, 0.95) / n_each,
+            specificity=rng.binomial(n_each, 0.8) / n_each,
+            n=1000,
+            n_positive=n_each,
+            n_negative=n_each,
+        )
+        return result.low <= 0.7 <= result.high
+
+    return trial
+
+
 def rows() -> list[tuple[str, str, Trial]]:
     """Every row: method, situation, and a trial that is an error (rates) or a hit (coverage)."""
     out: list[tuple[str, str, Trial]] = []
@@ -214,6 +266,11 @@ def rows() -> list[tuple[str, str, Trial]]:
         out.append(("coverage, t ignoring clusters", f"G={g}", cluster_mean_covers(g, clustered=False)))
     out += [("coverage, Hajek", f"n about {n}", hajek_covers(n)) for n in (50, 200)]
     out += [("coverage, percentile bootstrap", f"exponential n={n}", bootstrap_covers(n)) for n in (20, 100)]
+    out += [("type I, delta-method t (not used)", f"n={n} sigma=0.8", delta_ratio(n, 0.8)) for n in (20, 100, 300)]
+    for n in (30, 100, 200):
+        for method in ("PPI leave-one-out", "PPI pooled", "human labels alone", "judge alone"):
+            out.append((f"coverage, {method}", f"{n} labels", judged_mean_covers(n, method)))
+    out += [("coverage, Rogan-Gladen", f"{n} labels a class", corrected_rate_covers(n)) for n in (20, 100)]
     return out
 
 

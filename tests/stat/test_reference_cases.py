@@ -108,6 +108,30 @@ def _tiny(data: Flat) -> Flat:
     return {"p": p, "log10p": np.log10(p)}
 
 
+def _kappa(data: Flat) -> Flat:
+    kappa = stats.cohen_kappa(data["table"])
+    return {"kappa": kappa.value, "se": kappa.se, "ci95": [kappa.low, kappa.high]}
+
+
+def _rogan_gladen(data: Flat) -> Flat:
+    rate = stats.rogan_gladen(
+        data["p"],
+        sensitivity=data["q1_sens"],
+        specificity=data["q0_spec"],
+        n=data["n"],
+        n_positive=data["m1"],
+        n_negative=data["m0"],
+    )
+    return {"theta": rate.estimate, "lower": rate.low, "upper": rate.high}
+
+
+def _ppi(data: Flat) -> Flat:
+    ones = data["f_unlabeled_ones"]
+    unlabelled = np.repeat([1.0, 0.0], [ones, data["N"] - ones])
+    interval = stats.ppi_mean(data["y"], data["f"], unlabelled, tuning="pooled")
+    return {"est": interval.estimate, "ci": [interval.low, interval.high]}
+
+
 ANSWERS: dict[str, Callable[[Flat], Any]] = {
     "wilson_7_20": _wilson,
     "wilson_30_30": _wilson,
@@ -131,6 +155,12 @@ ANSWERS: dict[str, Callable[[Flat], Any]] = {
     "n_ni_paired_0.06_0.03": _needed,
     "ratio_delta": _ratio,
     "tiny_p": _tiny,
+    "cohen_kappa": _kappa,
+    "krippendorff_nominal": lambda data: stats.krippendorff_alpha(data["ratings"], level="nominal"),
+    "krippendorff_interval": lambda data: stats.krippendorff_alpha(data["ratings"], level="interval"),
+    "rogan_gladen_0.7": _rogan_gladen,
+    "rogan_gladen_0.95": _rogan_gladen,
+    "ppi_mean_tuned": _ppi,
 }
 NOT_VALUES = {"published_rounded", "one_minus_cdf_is"}
 
