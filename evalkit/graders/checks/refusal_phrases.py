@@ -15,8 +15,9 @@ _EN_UNABLE = (
     r"|\bi(?:'m| am)(?: really| simply)? (?:not able|unable|not (?:going|comfortable|allowed|permitted))"
 )
 _EN_DO = (
-    r"help(?! but| notic| feel| think)|assist|provid|fulfil|comply|creat|writ|generat|support|answer|discuss|engag|shar|giv|"
-    r"offer|produc|participat|continu|complet|respond|explain|tell|describ|advis|promot|facilitat|process|recommend|do (?:that|this|so)\b"
+    r"help(?! but| notic| feel| think)|assist|provid|fulfil|comply|creat|writ|generat|support|answer|discuss|engag|"
+    r"shar|giv|offer|produc|participat|continu|complet|respond|explain|tell|describ|advis|promot|facilitat|process|"
+    r"recommend|do (?:that|this|so)\b"
 )
 
 _PARTS: dict[Language, tuple[str, ...]] = {
