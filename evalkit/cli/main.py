@@ -30,26 +30,19 @@ app = typer.Typer(
 def _register() -> None:
     from evalkit.cli import baseline, dataset, demo, gate, graders, model, plan, report, run, runs, system
 
-    first = {
-        "demo": demo.demo,
-        "plan": plan.plan,
-        "run": run.run,
-        "gate": gate.gate,
-        "compare": gate.compare,
-        "report": report.report,
-    }
-    for name, command in first.items():
-        app.command(name, rich_help_panel=_PANEL)(command)
+    command = app.command
+    command("demo", rich_help_panel=_PANEL)(demo.demo)
+    command("plan", rich_help_panel=_PANEL)(plan.plan)
+    command("run", rich_help_panel=_PANEL)(run.run)
+    command("gate", rich_help_panel=_PANEL)(gate.gate)
+    command("compare", rich_help_panel=_PANEL)(gate.compare)
     app.add_typer(baseline.app, name="baseline", rich_help_panel=_PANEL)
-    more = {
-        "grade": run.grade,
-        "validate": plan.validate,
-        "sync": report.sync,
-        "config": system.config,
-        "version": system.version,
-    }
-    for name, command in more.items():
-        app.command(name, rich_help_panel=_MORE)(command)
+    command("report", rich_help_panel=_PANEL)(report.report)
+    command("grade", rich_help_panel=_MORE)(run.grade)
+    command("validate", rich_help_panel=_MORE)(plan.validate)
+    command("sync", rich_help_panel=_MORE)(report.sync)
+    command("config", rich_help_panel=_MORE)(system.config)
+    command("version", rich_help_panel=_MORE)(system.version)
     for name, group in {
         "dataset": dataset.app,
         "graders": graders.app,

@@ -117,7 +117,7 @@ def validate(
     paths = [found for path in suites for found in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
     session = open_session(paths[0] if paths else Path())
     problems = 0
-    rows = []
+    rows: list[dict[str, str | None]] = []
     for path in paths:
         try:
             loaded = load_suite(session, path)
