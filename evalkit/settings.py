@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -28,6 +28,7 @@ _PYPROJECT = "pyproject.toml"
 _MARKS = (_FILE, _PYPROJECT, ".git")
 _KEY_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 _REFERENCE = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
+_SECRET = re.compile(r"""(?i)((?:key|token|secret|password|authorization|cookie)["']?\s*=\s*)(["'])(?!env:).*?\2""")
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 Color = Literal["auto", "always", "never"]
@@ -207,6 +208,11 @@ def load_settings(
     )
 
 
+def _masked(line: str) -> str:
+    """Return a line of the file without what may be a key written there by mistake: errors show their line."""
+    return _SECRET.sub(r"\1\2***\2", line)
+
+
 def _read_file(root: Path) -> tuple[Located, Loc, dict[str, Any]] | None:
     own = read_toml(root / _FILE) if (root / _FILE).exists() else None
     project = read_toml(root / _PYPROJECT) if (root / _PYPROJECT).exists() else None
@@ -220,6 +226,7 @@ def _read_file(root: Path) -> tuple[Located, Loc, dict[str, Any]] | None:
     located, at, data = (own, (), own.data) if own is not None else (project, ("tool", "evalkit"), tool)
     if located is None or data is None:
         return None
+    located = replace(located, lines=[_masked(line) for line in located.lines])
     if isinstance(data, dict) and _CODE.name in data:
         problem = located.problem(
             (*at, _CODE.name),

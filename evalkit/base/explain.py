@@ -141,25 +141,36 @@ def fields_at(model_cls: type[BaseModel], loc: Loc) -> list[str]:
 
 
 def _models_at(model_cls: type[BaseModel], loc: Loc) -> list[type[BaseModel]]:
-    models: list[type[BaseModel]] = [model_cls]
+    """Return the models that may stand at ``loc``: one, or the branches of a union."""
+    annotations: list[Any] = [model_cls]
     for part in loc:
-        if isinstance(part, int):
-            continue
-        models = [
-            inner
-            for model in models
-            for name, info in model.model_fields.items()
-            if part in {name, info.alias}
-            for inner in _models_in(info.annotation)
-        ]
-    return models
+        if not isinstance(part, int):
+            annotations = [inner for annotation in annotations for inner in _step(annotation, part)]
+    return [model for annotation in annotations for model in _models_in(annotation)]
+
+
+def _step(annotation: Any, part: str) -> list[Any]:
+    """Return what may stand under key ``part`` of a value of this type."""
+    if _is_model(annotation):
+        fields = annotation.model_fields.items()
+        return [info.annotation for name, info in fields if part in {name, info.alias}]
+    arguments = get_args(annotation)
+    if get_origin(annotation) in {dict, Mapping}:
+        return [arguments[1]]
+    return [inner for argument in arguments for inner in _step(argument, part)]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if _is_model(annotation):
+        return [annotation]
+    if get_origin(annotation) in {dict, Mapping}:
+        return []
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, BaseModel)
 
 
 def _names(model: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for part in get_args(annotation) for model in _models_in(part)]

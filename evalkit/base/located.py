@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from evalkit.base.errors import UsageError
+from evalkit.base.redact import Redactor
 
 __all__ = ["FileError", "Loc", "Located", "Place", "Problem", "Problems", "spell", "validate"]
 
@@ -103,7 +104,7 @@ class Problem:
         if not self.source.strip():
             return []
         start = max(0, (self.column or 1) - _WIDTH // 2) if len(self.source) > _WIDTH else 0
-        text = self.source[start : start + _WIDTH].replace("\t", " ").rstrip()
+        text = Redactor().text(self.source)[start : start + _WIDTH].replace("\t", " ").rstrip()
         lines = ["    " + "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)]
         if self.column is not None:
             lines.append("    " + " " * (self.column - 1 - start) + "^")

@@ -49,10 +49,14 @@ class ImportColumns(Frozen):
         """Whether anything was given."""
         return bool(self.model_fields_set)
 
-    def mentioned(self) -> list[str]:
-        """Return every column that has a part of its own."""
+    def other_parts(self) -> list[str]:
+        """Return the columns that are not inputs."""
         single = [name for name in (self.id, self.cluster, self.tags, self.weight) if name is not None]
-        return [*single, *(self.inputs or ()), *self.expected, *self.metadata, *self.rename]
+        return [*single, *self.expected, *self.metadata]
+
+    def mentioned(self) -> list[str]:
+        """Return every column named."""
+        return [*self.other_parts(), *(self.inputs or ()), *self.rename]
 
 
 def import_file(
@@ -131,7 +135,7 @@ def _mapped(rows: Iterator[Numbered], columns: ImportColumns, name: str) -> Iter
 
 
 def _item_of(row: Mapping[str, Any], columns: ImportColumns) -> dict[str, Any]:
-    taken = set(columns.mentioned()) - set(columns.rename) | set(FLAT_FIELDS)
+    taken = {*columns.other_parts(), *FLAT_FIELDS}
     inputs = columns.inputs if columns.inputs is not None else [column for column in row if column not in taken]
     item: dict[str, Any] = {"inputs": _picked(row, inputs, columns)}
     if columns.expected:
