@@ -1,5 +1,7 @@
 """Document to fields: what an extraction prompt asks for, filled in by rules."""
 
+# ruff: noqa: E501 - tables of patterns and words read better unbroken
+
 from __future__ import annotations
 
 import re

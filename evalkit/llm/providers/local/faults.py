@@ -6,6 +6,8 @@ The header ``x-evalkit-fault`` holds ``kind`` or ``kind=value``, then options, a
 ``times=N`` only the first N requests of that body are hit.
 """
 
+# ruff: noqa: E501 - tables of patterns and words read better unbroken
+
 from __future__ import annotations
 
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ Rule = tuple[re.Pattern[str], ...]
 
 
 def _rules(*rows: tuple[str, ...]) -> tuple[Rule, ...]:
-    return tuple(tuple(re.compile(rf"\b{pattern}", re.IGNORECASE) for pattern in row) for row in rows)
+    return tuple(tuple(re.compile(rf"(?<!\w){pattern}", re.IGNORECASE) for pattern in row) for row in rows)
 
 
 _NOT = r"(?:do not|don't|never|avoid|without|must not|no|refrain from|not to|should not|shouldn't)"
@@ -114,12 +114,17 @@ _ON: dict[str, tuple[Rule, ...]] = {
     ),
     "cite": _rules(
         (
+            r"(?:never|do not|don't|must not)\b",
+            r"(?:omit|drop|forget|leave out|skip|miss)\b",
+            r"(?:sections?|clauses?|paragraphs?|citations?|sources?)\b",
+        ),
+        (
             r"(?:cite|cites|citing|citation|quote|reference|refer to|credit)\b",
             r"(?:sections?|paragraphs?|clauses?|numbers?|sources?|headings?|passages?|it|where|articles?|part)\b",
         ),
         (r"(?:cite|citations?)\b",),
         (
-            r"(?:name|omit|drop|forget|give|state|include|add|mention|say|tell|provide|append|indicate|note|put|show|report|point (?:to|out)|with|"
+            r"(?:name|give|state|include|add|mention|say|tell|provide|append|indicate|note|put|show|report|point (?:to|out)|with|"
             r"specify|list|identify)\b",
             r"(?:(?:the|its|their|which|what|relevant|a|matching|supporting) )*(?:section|clause|paragraph|heading)s?\b",
         ),
@@ -389,8 +394,8 @@ def _keys(text: str) -> tuple[str, ...]:
     named = _KEYED.findall(text)
     if not named:
         for listed in _KEYLIST.findall(text):
-            listed = re.sub(r"\([^)]*\)", "", listed)
-            named += [word for word in re.findall(r"\w+", listed) if word.lower() not in _NOT_KEYS]
+            plain = re.sub(r"\([^)]*\)", "", listed)
+            named += [word for word in re.findall(r"\w+", plain) if word.lower() not in _NOT_KEYS]
     if not named:
         named = _BULLET_KEY.findall(text)
     return tuple(dict.fromkeys(named))
@@ -407,5 +412,5 @@ def _kinds(text: str) -> tuple[str, ...]:
     found = _KIND_LIST.search(text)
     if not found:
         return ()
-    listed = [word for word in re.findall(r"[a-z]+(?:_[a-z]+)*", found[1], re.IGNORECASE)]
+    listed = re.findall(r"[a-z]+(?:_[a-z]+)*", found[1], re.IGNORECASE)
     return tuple(dict.fromkeys(word for word in listed if word.lower() not in {"or", "and", "one", "of"}))

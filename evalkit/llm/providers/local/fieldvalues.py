@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -117,12 +118,10 @@ _LABELS = (
 )
 _CODE = r"[A-Z]{1,5}[ -]\d[\w/-]*(?: \d{2,}[\w-]*)*|[A-Z]{0,6}[-/#]?\d[\w/-]*(?:[./-]\w+)*"
 _REFERENCE = re.compile(
-    rf"\b(?P<label>{_LABELS})(?:s?\s?(?:number|no|nr|code|id|ref|reference|nummer|num)\b\.?|-?nummer|-?nr\.?|n[°º])?\s*(?:[:#=]{1,2}|is|was|n°|№)?[\s#:]*(?P<code>{_CODE})",
+    rf"\b(?P<label>{_LABELS})(?:s?\s?(?:number|no|nr|code|id|ref|reference|nummer|num)\b\.?|-?nummer|-?nr\.?|n[°º])?\s*(?:[:#=]{1, 2}|is|was|n°|№)?[\s#:]*(?P<code>{_CODE})",
     re.IGNORECASE,
 )
-_SHAPED = re.compile(
-    r"\b[A-Z]{1,5}[-/ ]\d{2,}(?:[-/ ]?\d+)*\b|\b\d{2,}-\d{2,}(?:-\d+)?\b|\bnumber (?P<bare>\d{3,})\b"
-)
+_SHAPED = re.compile(r"\b[A-Z]{1,5}[-/ ]\d{2,}(?:[-/ ]?\d+)*\b|\b\d{2,}-\d{2,}(?:-\d+)?\b|\bnumber (?P<bare>\d{3,})\b")
 _TOTAL = re.compile(
     r"\b(?:grand total|total|balance|amount (?:due|paid|payable)|order value|to pay|payable|sum due|gesamt\w*|summe|endbetrag|zu zahlen|in all|altogether|"
     r"amount|credit|refunded|charged in total|net payable|zahlbetrag|importe)\b",
@@ -223,9 +222,9 @@ def _signature(document: Document) -> str | None:
         text = line.strip().rstrip(",.")
         text = re.split(r",| - |\|", text)[0].strip()
         above = document.lines[len(document.lines) - position - 2] if len(document.lines) > position + 1 else ""
-        if _NAME.match(text) and not _CLOSING.fullmatch(text) and (len(text.split()) > 1 or _CLOSING.search(above)):
-            if not _CLOSING.search(text):
-                return text
+        is_name = bool(_NAME.match(text)) and not _CLOSING.search(text)
+        if is_name and (len(text.split()) > 1 or _CLOSING.search(above)):
+            return text
     return None
 
 
@@ -346,4 +345,4 @@ def _amount_score(money: Money, text: str, kind: str) -> float:
     if "refund" in kind or "credit" in kind:
         score += 3.0 * bool(_CLAIM.search(before[-60:])) + 1.5 * bool(_CLAIM.search(after))
     score -= 1.2 * bool(_SMALL.search(before[-22:])) + 0.8 * bool(_SMALL.search(after[:14]))
-    return score + 0.0005 * money.value**0.5
+    return score + 0.0005 * math.sqrt(money.value)

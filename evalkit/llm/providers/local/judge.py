@@ -48,7 +48,7 @@ _LABEL = re.compile(
 _TAG = re.compile(r"<(?P<tag>[a-zA-Z_]\w*)>(?P<body>.*?)</(?P=tag)>", re.DOTALL)
 _PAIRWISE = ({"a", "b"}, {"1", "2"}, {"first", "second"}, {"answer_a", "answer_b"}, {"response_a", "response_b"})
 _KEY_CHOICES = re.compile(
-    r"[\"'`](?P<key>verdict|choice|label|grade|result|score|winner|rating|answer|decision|preference|better|correct|passed|pass)[\"'`]\s*:\s*(?P<choices>[^,}\n]+(?:\s*(?:\||,|/|or)\s*[\"'`][\w -]+[\"'`])*)",
+    r"[\"'`](?P<key>verdict|choice|label|grade|result|score|winner|rating|answer|decision|preference|better|correct|passed|pass)[\"'`]\s*:\s*(?P<choices>[^,}\n]+(?:\s*(?:\||,|/|or)\s*[\"'`][\w -]+[\"'`](?!\s*:))*)",
     re.IGNORECASE,
 )
 _WORD_CHOICES = re.compile(
@@ -164,11 +164,9 @@ def _choices(rules: str, schema: Mapping[str, Any] | None, *, pairwise: bool) ->
 
 
 def _split(text: str) -> list[str]:
-    found = [quoted or bare for quoted, bare in _CHOICE.findall(text)]
-    quoted = [quoted for quoted, _ in _CHOICE.findall(text) if quoted]
-    return list(
-        dict.fromkeys(each for each in (quoted if len(quoted) > 1 else found) if each.lower() not in _NOISE_WORDS)
-    )
+    quoted = [word for word, _ in _CHOICE.findall(text) if word]
+    bare = [word for _, word in _CHOICE.findall(text) if word and word not in _NOISE_WORDS]
+    return list(dict.fromkeys(quoted if len(quoted) > 1 else [*quoted, *bare]))
 
 
 def _overlap(answer: str, expected: str, question: str) -> float:

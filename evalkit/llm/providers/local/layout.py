@@ -1,5 +1,7 @@
 """Takes the messages apart: instructions, context, question, and what tools have returned."""
 
+# ruff: noqa: E501 - tables of patterns and words read better unbroken
+
 from __future__ import annotations
 
 import re

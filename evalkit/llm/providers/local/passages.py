@@ -1,5 +1,7 @@
 """A context cut into sentences that know their section, with the word statistics that scoring needs."""
 
+# ruff: noqa: E501 - tables of patterns and words read better unbroken
+
 from __future__ import annotations
 
 import math
@@ -104,10 +106,7 @@ def read_passages(text: str) -> Passages:
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of ``text``, with abbreviations left whole."""
     found: list[str] = []
-    for part in _BREAK.split(text):
-        part = part.strip()
-        if not part:
-            continue
+    for part in filter(None, (each.strip() for each in _BREAK.split(text))):
         if found and _ABBREVIATION.search(found[-1]):
             found[-1] += " " + part
         else:

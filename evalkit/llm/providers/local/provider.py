@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from evalkit.base.clock import Clock, SystemClock
 from evalkit.base.errors import ModelError, UsageError
 from evalkit.base.hashing import digest
@@ -197,27 +199,35 @@ def _response(answer: dict[str, Any], *, latency_s: float, first_token_s: float)
 def open_local(
     model: str,
     *,
-    latency: Latency | None = None,
+    latency: Latency | Mapping[str, float] | None = None,
     faults: Mapping[str, float] | None = None,
     seed: int = 0,
     clock: Clock | None = None,
+    **unknown: object,
 ) -> LocalModel:
     """Return an embedded model in this process (a ``ChatModel``); it needs no key and no network.
 
     Args:
         model: ``extract-1``, ``extract-1-mini`` or ``judge``, with or without ``local/`` before it.
-        latency: how long answers take; none by default.
+        latency: how long answers take, as :class:`Latency` or its fields; none by default.
         faults: rates by fault, such as ``{"429": 0.05}``; each attempt is drawn anew.
         seed: of latency and faults; answers depend on the request's own seed alone.
         clock: waits and measures.
+        unknown: settings there are none of, which is an error.
 
     Raises:
-        UsageError: there is no such model, or no such fault.
+        UsageError: there is no such model, no such setting, or no such fault.
     """
+    if unknown:
+        raise UsageError(f"the embedded model has no setting {min(unknown)!r}", hint="settings: latency, faults, seed")
     short = model.removeprefix("local/")
     if short not in MODELS:
         raise UsageError(
             f"unknown embedded model {model!r}{suggest(short, list(MODELS))}",
             hint=f"there are {', '.join(f'local/{each}' for each in MODELS)} ({NOTICE})",
         )
-    return LocalModel(short, latency=latency or Latency(), faults=faults or {}, seed=seed, clock=clock or SystemClock())
+    try:
+        waits = latency if isinstance(latency, Latency) else Latency.model_validate(dict(latency or {}), strict=False)
+    except ValidationError as error:
+        raise UsageError(f"latency {latency!r} cannot be used", hint="fields: base_ms, per_token_ms, sigma") from error
+    return LocalModel(short, latency=waits, faults=faults or {}, seed=seed, clock=clock or SystemClock())

@@ -1,4 +1,6 @@
-"""Puts an answer into the shape the prompt asks for: JSON or prose, cited or not, brief or not, polite, in a language."""
+"""Puts an answer into the shape the prompt asks for: JSON or prose, cited, brief, polite, in a language."""
+
+# ruff: noqa: E501 - tables of patterns and words read better unbroken
 
 from __future__ import annotations
 

@@ -446,6 +446,73 @@ happen occur
 weekend saturday sunday
 stay remain
 visit appointment
+internet online web
+dial phone ring call
+injection inject shot jab
+chilled chill cool refrigerate cold
+stone marble granite
+cash money coin change
+reject refuse turn decline deny
+passphrase password
+odour smell scent
+buggy pushchair pram stroller
+sack bag
+picture photo image photograph
+television tv screen monitor
+clothes clothing garment wear
+shoe footwear boot sneaker sandal
+swimsuit swimwear bikini
+cat kitten tomcat
+wife husband spouse partner
+lorry truck
+handset phone mobile cellphone smartphone
+wheelchair disabled disability
+gift present
+kilometre km mileage mile
+kilogram kilo kg weight weigh heavy
+plane aeroplane flight fly
+counter desk till
+tenant renter lessee
+landlord owner
+hold hang
+baby infant newborn
+adult grown
+driver wheel drive
+enter access entrance entry
+dirty soil stain
+clean wash launder
+noise quiet loud
+noisy loud noise
+alcohol beer wine drink
+smoke smoking cigarette
+swim pool bathe
+dry drying
+cook kitchen
+bed mattress
+towel linen
+light lamp
+electricity power current
+petrol fuel gas
+winter snow
+rain wet
+court tribunal
+police
+allergy allergic
+vaccination vaccine jab
+surname name
+birthday birth born age old
+under below younger less
+over above older more
+twin double
+third three
+half fifty
+fortnight week
+voucher coupon code
+app application
+upfront prepay advance
+hurry urgent express rush
+overtime extra
+parking park
 """
 
 _FOREIGN = """
@@ -472,6 +539,13 @@ cita appointment|plazo deadline|queja complaint|respuesta answer|inscribir regis
 libro book|basura waste|agua water|luz electricity|reparación repair|fianza deposit|llave key|puerta door|contraseña password
 cuenta account|datos data|borrar delete|guardar store|guardan store|aparcar park|equipaje luggage|retraso delay|tarde late
 visita visit|pedido order|paquete parcel|alquiler rent|seguro insurance|entrada admission|noche night|lavado wash|invitados guest
+normale normal|wartezeit wait|freigabe approval|erwachsener adult|erwachsene adult|unterschreiben sign|unterschrift signature
+wert value|versicherungswert insure|stornogebühr cancel|mindestalter age|alter age|jahren year|geld money|bar cash|zeit time
+geöffnete open|samstag saturday|sonntag sunday|montag monday|morgen morning|abend evening|werden be|zurückgeben return|behalten keep
+bezahlt pay|anzahlung deposit|umtausch exchange|garantie warranty|schaden damage|verlust lose|verloren lose|schwimmen swim
+carrito buggy|bebé baby|museo museum|parte part|entrar enter|edad age|dinero money|tiempo time|sábado saturday|domingo sunday
+lunes monday|mañana morning|garantía warranty|daño damage|perder lose|perdido lose|cambio exchange|recoger collect|peso weight
+equipaje luggage|vuelo flight|billete ticket|tren train|mascota pet|gato cat|familia family|adultos adult|adulto adult
 """.replace("\n", "|")
 
 FOREIGN: dict[str, str] = dict(tuple(pair.split()) for pair in _FOREIGN.split("|") if pair.strip())  # type: ignore[misc]
