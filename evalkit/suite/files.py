@@ -137,7 +137,7 @@ class PolicyFile(Frozen):
     clusters: Literal["these", "new"] | None = Field(
         default=None, description="Whether the verdict is about these clusters or new ones; the card's if left out."
     )
-    judges: JudgesFile = Field(default=JudgesFile(), description="What judges may decide.")
+    judges: JudgesFile = Field(default=JudgesFile(), description="How far judges count.")
     rules: Many[RuleFile] | None = Field(
         default=None, description="What must hold; if left out, no gating metric may lose 0.05."
     )
