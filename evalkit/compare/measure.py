@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evalkit.compare.descriptive import difference_figures
 from evalkit.compare.methods import (
     Design,
     Planning,
@@ -200,6 +201,7 @@ def measure_relative(claim: Claim, bench: Bench) -> MetricComparison:
         return blank(claim, bench, str(error), **counts)
     if claim.info.kind != "positive":
         fields |= movement([bench.candidate.item_ids[row] for row in found.rows.tolist()], found, claim.better)
+        fields |= difference_figures(found.difference, claim.info, bench.paired_design.at(found.positions).clusters)
     return blank(claim, bench, "", **counts).model_copy(update=fields | {"reason": None})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evalkit.compare.descriptive import difference_figures
 from evalkit.compare.measure import Bench
 from evalkit.compare.methods import difference_gate, own_unit, weighted_mean
 from evalkit.compare.pairing import MetricPairs
@@ -72,6 +73,7 @@ def _slice(tag: str, positions: IntArray, claim: Claim, bench: Bench) -> SliceCo
         result = own_unit(difference_gate(gain, claim.info, margin=0.0, design=design), claim.better)
     except StatsError:
         return None
+    figures = difference_figures(found.difference[inside], claim.info, None)
     return SliceComparison(
         slice=tag,
         metric=claim.info.name,
@@ -84,4 +86,8 @@ def _slice(tag: str, positions: IntArray, claim: Claim, bench: Bench) -> SliceCo
         p_fail=result.p_fail,
         p_fail_adjusted=result.p_fail,
         flagged=False,
+        n_worse=int((gain < 0).sum()),
+        n_better=int((gain > 0).sum()),
+        se_independent=figures["se_independent"],
+        mcnemar_p=figures["mcnemar_p"],
     )

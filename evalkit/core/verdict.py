@@ -120,6 +120,12 @@ class MetricComparison(Frozen):
     discordance: float | None = None
     n_worse: int = 0
     n_better: int = 0
+    se_independent: float | None = None
+    """Standard error of the mean difference if all pairs were independent (ddof 1); decides nothing."""
+    se_clustered: float | None = None
+    """The same, cluster-robust (CR0) over the items' clusters."""
+    mcnemar_p: float | None = None
+    """Two-sided exact McNemar test of any difference, for binary scores of one trial; decides nothing."""
     regressed: Many[Flip] = ()
     """The worst flips first, at most 200."""
     fixed: Many[Flip] = ()
@@ -139,6 +145,10 @@ class SliceComparison(Frozen):
     p_fail: float
     p_fail_adjusted: float
     flagged: bool
+    n_worse: int = 0
+    n_better: int = 0
+    se_independent: float | None = None
+    mcnemar_p: float | None = None
 
 
 class Comparison(Frozen):
