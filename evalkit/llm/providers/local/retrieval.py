@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evalkit.llm.providers.local.passages import Passages, Sentence
 from evalkit.llm.providers.local.questions import Question
@@ -70,6 +70,7 @@ class Match:
         coverage: which share of the question's weighted words the sentence and its heading account for, in [0, 1].
         exact: how many of the question's words stand in the sentence itself.
         fits: whether the span is of the kind asked for.
+        unknown: which share of the question's weighted words the whole context knows nothing of, in [0, 1].
     """
 
     sentence: Sentence
@@ -78,6 +79,7 @@ class Match:
     coverage: float
     exact: int
     fits: bool
+    unknown: float = 0.0
 
     @property
     def text(self) -> str:
@@ -106,7 +108,12 @@ def find_matches(question: Question, passages: Passages, limit: int = 5) -> list
         score = covered / (1 + 0.012 * len(sentence.text.split()))
         found += _answers(question, sentence, terms, score, covered / total, exact)
     found.sort(key=lambda match: (-match.score, match.sentence.index, match.span.start if match.span else 0))
-    return found[:limit]
+    unknown = sum(term.weight for term in terms if not _is_known(term, passages)) / total
+    return [replace(match, unknown=unknown) for match in found[:limit]]
+
+
+def _is_known(term: _Term, passages: Passages) -> bool:
+    return passages.has(term.word) or any(passages.has(other) for other in term.others)
 
 
 def _terms(question: Question, passages: Passages) -> list[_Term]:
