@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from evalkit.base.errors import UsageError
@@ -42,7 +43,7 @@ class _RefusedError(ValueError):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
+    content = {intern(key): value for key, value in pairs}  # the same keys come back in every row
     if len(content) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:

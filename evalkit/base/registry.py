@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from evalkit.base.errors import UsageError
@@ -46,8 +47,7 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return every known name, sorted."""
-        points = entry_points(group=self._group)
-        return sorted({*self._builtin, *self._added, *(point.name for point in points)})
+        return sorted({*self._builtin, *self._added, *(point.name for point in self._points)})
 
     def get(self, name: str) -> T:
         """Return what ``name`` stands for.
@@ -85,5 +85,11 @@ class Registry(Generic[T]):
             module, _, attribute = self._builtin[name].partition(":")
             yield lambda: getattr(import_module(module), attribute)
         yield from self._added.get(name, [])
-        for point in entry_points(group=self._group, name=name):
-            yield point.load
+        for point in self._points:
+            if point.name == name:
+                yield point.load
+
+    @cached_property
+    def _points(self) -> Sequence[EntryPoint]:
+        """The group's entry points; finding them reads the metadata of every installed package, some 50 ms."""
+        return tuple(entry_points(group=self._group))
