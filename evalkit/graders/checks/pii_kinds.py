@@ -73,6 +73,11 @@ class FoundPii:
     value: str
     start: int
 
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.start + len(self.value)
+
 
 def find_pii(text: str, kinds: Sequence[PiiKind] = PII_KINDS) -> list[FoundPii]:
     """Return the personal data in ``text`` of the given kinds, in order of place.

@@ -99,7 +99,7 @@ def _second_argument(positional: Sequence[inspect.Parameter]) -> str | None:
         return None
     second = positional[1]
     is_output = second.annotation is Output or "Output" in str(second.annotation)
-    return "output" if is_output or (second.name == "output" and second.annotation is not str) else "text"
+    return "output" if is_output or (second.name == "output" and second.annotation not in (str, "str")) else "text"
 
 
 def _code_digest(function: CheckFunction) -> str | None:
