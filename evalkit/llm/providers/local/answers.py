@@ -12,7 +12,7 @@ from evalkit.llm.providers.local.features import Features
 from evalkit.llm.providers.local.noise import Noise
 from evalkit.llm.providers.local.passages import Passages, read_passages
 from evalkit.llm.providers.local.questions import Question, read_question
-from evalkit.llm.providers.local.retrieval import Match, find_matches
+from evalkit.llm.providers.local.retrieval import FITTING, Match, find_matches
 
 __all__ = ["Answer", "answer_question", "confidence"]
 
@@ -119,9 +119,8 @@ def _found(matches: Sequence[Match], passages: Passages, features: Features, noi
 
 def _blind(question: Question, passages: Passages, features: Features, noise: Noise) -> Answer:
     """Answer although no sentence shares a word: a sentence of the right kind, else any; from nothing, an invention."""
-    spans = [
-        (s, span) for s in passages.sentences for span in s.spans if question.kinds and span.kind == question.kinds[0]
-    ]
+    kind = FITTING[question.kinds[0]][0] if question.kinds else "number"
+    spans = [(s, span) for s in passages.sentences for span in s.spans(kind)]
     if spans:
         sentence, span = spans[noise.choose("blind", len(spans))]
         return Answer(span.text, sentence.section, sentence.text, (), None, 0.1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from evalkit.llm.providers.local.spans import Span, find_spans
@@ -31,7 +31,7 @@ class Sentence:
     """One sentence of a context.
 
     ``places`` gives for each stem the character offsets it stands at. ``columns`` is set for a row of a table: the stems
-    of each column's head; its ``spans`` of kind ``cell`` are then the cells, in order.
+    of each column's head; its spans of kind ``cell`` are then the cells, in order.
     """
 
     index: int
@@ -39,13 +39,15 @@ class Sentence:
     section: str | None
     heading: frozenset[str]
     places: dict[str, tuple[int, ...]]
-    spans: tuple[Span, ...]
     columns: tuple[frozenset[str], ...] = ()
+    typed: dict[str, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def vocabulary(self) -> frozenset[str]:
-        """Every stem in the sentence."""
-        return frozenset(self.places)
+    def spans(self, kind: str) -> tuple[Span, ...]:
+        """Return the spans of one kind; each kind is looked for once, when it is first asked for."""
+        found = self.typed.get(kind)
+        if found is None:
+            found = self.typed[kind] = find_spans(self.text, kind)
+        return found
 
 
 class Passages:
@@ -61,7 +63,7 @@ class Passages:
         total = len(self.sentences)
         self._idf = {word: math.log(1 + (total - n + 0.5) / (n + 0.5)) for word, n in count.items()}
         self.unseen = math.log(1 + (total + 0.5) / 0.5)
-        self._near = self._slips(list(count))
+        self._near: dict[str, str] | None = None
 
     @staticmethod
     def _slips(vocabulary: list[str]) -> dict[str, str]:
@@ -84,6 +86,8 @@ class Passages:
         """Return the stem of the context that ``word`` is, or is a one-letter slip of; else ``word`` itself."""
         if word in self._idf or len(word) < 5 or any(other in self._idf for other in related(word)):
             return word
+        if self._near is None:
+            self._near = self._slips(list(self._idf))
         for shape in deletions(word):
             found = self._near.get(shape)
             if found is not None and abs(len(found) - len(word)) <= 1:
@@ -144,8 +148,8 @@ def _with_columns(sentences: list[Sentence]) -> list[Sentence]:
         elif not heads or section != sentence.section or len(heads) != len(cells):
             heads, section = tuple(frozenset(stems(cell[0])) for cell in cells), sentence.section
         else:
-            spans = tuple(Span("cell", cell[0].strip(" ."), cell.start(), cell.end()) for cell in cells)
-            found.append(replace(sentence, columns=heads, spans=spans))
+            cut = tuple(Span("cell", cell[0].strip(" ."), cell.start(), cell.end()) for cell in cells)
+            found.append(replace(sentence, columns=heads, typed={"cell": cut}))
             continue
         found.append(sentence)
     return found
@@ -179,5 +183,4 @@ def _sentence(index: int, text: str, section: str | None, heading: str) -> Sente
         section=section,
         heading=frozenset(stems(heading)) | {stem(word) for word in words(heading) if len(word) > 4},
         places={word: tuple(at) for word, at in places.items()},
-        spans=find_spans(text),
     )

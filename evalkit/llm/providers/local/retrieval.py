@@ -12,9 +12,9 @@ from evalkit.llm.providers.local.questions import Question
 from evalkit.llm.providers.local.spans import Span
 from evalkit.llm.providers.local.words import related, stem
 
-__all__ = ["Match", "find_matches"]
+__all__ = ["FITTING", "Match", "find_matches"]
 
-_FITTING: dict[str, tuple[str, ...]] = {
+FITTING: dict[str, tuple[str, ...]] = {
     "money": ("money", "percent"),
     "duration": ("duration", "date", "time"),
     "date": ("date", "time", "duration"),
@@ -30,6 +30,8 @@ _FITTING: dict[str, tuple[str, ...]] = {
     "number": ("number", "count", "duration"),
     "place": ("place", "email", "url"),
 }
+"""Which kinds of span may answer a question of a kind, best first."""
+
 _USUAL = (1.0, 0.75, 0.7, 0.65, 0.6, 0.55)
 _FACTORS: dict[str, tuple[float, ...]] = {"when": (1.0, 0.97, 0.75), "date": (1.0, 0.65, 0.6)}
 _VAGUE = frozenset(
@@ -151,9 +153,9 @@ def _answers(
     kinds = question.kinds[:2]
     found = []
     for rank, kind in enumerate(kinds):
-        for order, fitting in enumerate(_FITTING[kind]):
+        for order, fitting in enumerate(FITTING[kind]):
             factor = (1.0, 0.85)[rank] * _FACTORS.get(kind, _USUAL)[order]
-            spans = [span for span in sentence.spans if span.kind == fitting]
+            spans = sentence.spans(fitting)
             for span, near in zip(spans, _nearness(spans, sentence, terms), strict=True):
                 value = (score + 0.7 * near) * factor * _novelty(span, question)
                 found.append(Match(sentence, span, value, coverage, exact, fits=rank == 0 and order <= 1))
@@ -165,7 +167,7 @@ def _answers(
 def _cells(sentence: Sentence, terms: Sequence[_Term], score: float, coverage: float, exact: int) -> list[Match]:
     total = sum(term.weight for term in terms) or 1.0
     found = []
-    for cell, head in list(zip(sentence.spans, sentence.columns, strict=True))[1:]:
+    for cell, head in list(zip(sentence.spans("cell"), sentence.columns, strict=True))[1:]:
         named = sum(term.weight * (1.0 if term.word in head else 0.6 * bool(term.others & head)) for term in terms)
         covered = min(coverage + named / total, 1.0)
         found.append(Match(sentence, cell, score + 1.2 * named, covered, exact + bool(named), fits=named > 0))

@@ -92,6 +92,7 @@ SPAN_KINDS: dict[str, re.Pattern[str]] = {
 }  # fmt: skip
 """Patterns by kind; offsets are characters of the sentence."""
 
+_NOT_NUMBERS = ("money", "percent", "date", "time")
 _QUALIFIED = frozenset({"money", "percent", "duration", "date", "time", "count", "number"})
 
 
@@ -105,23 +106,21 @@ class Span:
     end: int
 
 
-def find_spans(sentence: str) -> tuple[Span, ...]:
-    """Return every typed span of ``sentence``; spans of different kinds may overlap.
+def find_spans(sentence: str, kind: str) -> tuple[Span, ...]:
+    """Return the spans of one kind in ``sentence``, in order.
 
     A figure carries the words that qualify it ("no more than three times"). A plain number that is part of an amount, a
-    date or a telephone number is not one.
+    share, a date or a time of day is not one.
     """
     found: list[Span] = []
-    for kind, pattern in SPAN_KINDS.items():
-        for match in pattern.finditer(sentence):
-            start = match.start()
-            if kind == "number" and any(
-                s.start <= start < s.end and s.kind in {"money", "percent", "date", "time"} for s in found
-            ):
-                continue
-            if kind in _QUALIFIED and (before := _QUALIFIER.search(sentence, max(0, start - 16), start)):
-                start = before.start()
-            text = sentence[start : match.end()].rstrip(" ,;:")
-            if text:
-                found.append(Span(kind, text, start, start + len(text)))
+    taken = [span for other in _NOT_NUMBERS for span in find_spans(sentence, other)] if kind == "number" else []
+    for match in SPAN_KINDS[kind].finditer(sentence):
+        start = match.start()
+        if any(span.start <= start < span.end for span in taken):
+            continue
+        if kind in _QUALIFIED and (before := _QUALIFIER.search(sentence, max(0, start - 16), start)):
+            start = before.start()
+        text = sentence[start : match.end()].rstrip(" ,;:")
+        if text:
+            found.append(Span(kind, text, start, start + len(text)))
     return tuple(found)
