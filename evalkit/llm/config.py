@@ -59,6 +59,7 @@ _OPENERS = {
 }
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)]
+AtLeastOne = Annotated[float, Field(ge=1, allow_inf_nan=False, strict=False)]
 
 
 class ModelConfig(Frozen):
@@ -92,8 +93,8 @@ class ModelConfig(Frozen):
     kind: ModelKind
     base_url: str | None = None
     key: str | None = None
-    requests_per_minute: Positive | None = None
-    tokens_per_minute: Positive | None = None
+    requests_per_minute: AtLeastOne | None = None
+    tokens_per_minute: AtLeastOne | None = None
     price: Price | None = None
     timeout_s: Positive | None = None
     headers: Mapping[str, str] = {}

@@ -17,20 +17,24 @@ _SLOW_DOWN: frozenset[ErrorCode] = frozenset({"rate_limit", "overloaded", "timeo
 
 
 class _Bucket:
-    """Units a minute; at most the limit starts within any 60 s, however they are bunched."""
+    """Units a minute. A caller starts when one unit is there and goes into debt for the rest of what it takes.
+
+    So single units (requests) never exceed the limit in any 60 s; larger ones (tokens) do by less than one call's.
+    """
 
     def __init__(self, per_minute: float, now: float) -> None:
-        self.capacity = per_minute * _BURST_S / _WINDOW_S
-        self.rate = (per_minute - self.capacity) / _WINDOW_S
+        self.capacity = max(1.0, per_minute * _BURST_S / _WINDOW_S)
+        self.rate = (per_minute - self.capacity + 1.0) / _WINDOW_S * (1.0 - 1e-9)
         self.level = self.capacity
         self.at = now
 
     def take(self, units: float, now: float) -> float:
-        """Take ``units`` now, going into debt if need be; return the seconds until the debt is paid off."""
+        """Take ``units`` now; return the seconds until the caller may start."""
         self.level = min(self.capacity, self.level + max(now - self.at, 0.0) * self.rate)
         self.at = now
+        wait = max(0.0, (min(units, 1.0) - self.level) / self.rate)
         self.level -= units
-        return max(0.0, -self.level / self.rate) if self.level < 0 else 0.0
+        return wait
 
 
 class Pacer:
@@ -41,8 +45,8 @@ class Pacer:
 
     Args:
         clock: time and sleeping.
-        requests_per_minute: None for no limit.
-        tokens_per_minute: None for no limit.
+        requests_per_minute: at least 1; None for no limit.
+        tokens_per_minute: at least 1; None for no limit.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ import io
 import stat
 import sys
 import tempfile
+import weakref
 from array import array
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b, sha256
@@ -77,6 +78,7 @@ class ReplayModel:
     ) -> None:
         self._name = name
         self._rows = rows
+        weakref.finalize(self, rows.close)
         self._keys = keys
         self._offsets = offsets
         self._identity = identity
