@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -17,7 +17,7 @@ DecimalMark = Literal[".", ","]
 
 _MAX_DIGITS = 400
 _MAX_EXPONENT = 400
-_TAIL = 20_000
+_LAST = 16
 _SIGNS = "-\u2212\u2012\u2013\ufe63\uff0d"
 """What may stand for a minus; the hyphen comes first, so that it opens no range inside brackets."""
 _CURRENCY = r"(?:(?:US|AU|CA|NZ|HK|R|C|A)?\\?[$€£¥₹₩₽₺₫฿₴₪])"
@@ -50,19 +50,18 @@ def numbers_in(text: str, decimal: DecimalMark = ".") -> Iterator[FoundNumber]:
     more than 400 digits or exponents beyond 400.
     """
     for match in _pattern(decimal).finditer(text):
-        value = _value(match, decimal)
-        if value is not None:
-            yield FoundNumber(value, match.group().strip(), match["percent"] is not None, match.start())
+        found = _found(match, decimal)
+        if found is not None:
+            yield found
 
 
 def last_number(text: str, decimal: DecimalMark = ".") -> FoundNumber | None:
-    """Return the last number of ``text``, or None; long texts are read from their end first."""
-    if len(text) > _TAIL:
-        found = deque(numbers_in(text[-_TAIL:], decimal), maxlen=1)
-        if found and found[0].start > _TAIL // 2:  # far enough from the cut not to be half a number
-            return replace(found[0], start=found[0].start + len(text) - _TAIL)
-    found = deque(numbers_in(text, decimal), maxlen=1)
-    return found[0] if found else None
+    """Return the last number of ``text``, or None."""
+    matches = deque(_pattern(decimal).finditer(text), maxlen=_LAST)
+    found = next(filter(None, (_found(match, decimal) for match in reversed(matches))), None)
+    if found is None and len(matches) == _LAST:  # the last ones are all too long to be read
+        return next(iter(deque(numbers_in(text, decimal), maxlen=1)), None)
+    return found
 
 
 def exact_number(value: object, decimal: DecimalMark = ".") -> FoundNumber | None:
@@ -104,6 +103,13 @@ def _pattern(decimal: DecimalMark) -> re.Pattern[str]:
         """,
         re.VERBOSE,
     )
+
+
+def _found(match: re.Match[str], decimal: DecimalMark) -> FoundNumber | None:
+    value = _value(match, decimal)
+    if value is None:
+        return None
+    return FoundNumber(value, match.group().strip(), match["percent"] is not None, match.start())
 
 
 def _value(match: re.Match[str], decimal: DecimalMark) -> Fraction | None:

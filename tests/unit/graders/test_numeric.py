@@ -54,9 +54,12 @@ def test_percent_is_noted() -> None:
     assert [number.percent for number in numbers_in("45%, 45 %, 45 percent, 45")] == [True, True, True, False]
 
 
-def test_the_last_number_of_a_long_text_is_that_of_the_whole_text() -> None:
-    for text in ("1 " * 30_000 + "9876", "7 " + "x" * 30_000, "1 " * 30_000 + "x" * 15_000, "5" + " " * 20_000):
+def test_the_last_number_is_the_last_that_can_be_read() -> None:
+    too_long = "9" * 500 + " "
+    for text in ("1 2 3", "7 " + too_long, "1 7 " + too_long * 20, "5 " * 40 + "6 x"):
         assert last_number(text) == list(numbers_in(text))[-1]
+    assert last_number(too_long * 20) is None
+    assert last_number("") is None
 
 
 @pytest.mark.parametrize("unit", ["1", "1,", "1 ", "1/", "1 1/", "1 x10", "- ", "$", "\\frac{1}", "1e", "1,111"])
@@ -67,7 +70,7 @@ def test_time_grows_linearly_with_hostile_text(unit: str) -> None:
         sum(1 for _ in numbers_in(text))
         return time.process_time() - started
 
-    assert seconds(200_000) < 0.05 + 40 * seconds(20_000)
+    assert seconds(60_000) < 0.05 + 40 * seconds(6_000)
 
 
 def test_exact_number_takes_one_number_only() -> None:

@@ -122,7 +122,7 @@ def test_a_pattern_that_cannot_work_is_refused_when_loaded(
 
 
 def test_last_match_in_a_text_of_matches_stays_bounded(grade: Callable[..., Any]) -> None:
-    (score,) = grade("regex", "a" * 200_000, pattern="a*b|a", equals="a", which="last")
+    (score,) = grade("regex", "a" * 100_000, pattern="a*b|a", equals="a", which="last")
     assert score.status == "error"
     assert "too many matches" in score.reason
 
