@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
+import gc
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,13 +146,26 @@ def _read(path: Path) -> tuple[tuple[Item, ...], Sequence[int], DatasetDigest]:
     content = DatasetDigest()
     items: list[Item] = []
     lines = array("L")
-    for line, item in read_items(path):
-        content.add(item)
-        items.append(item)
-        lines.append(line)
+    with _collector_paused():
+        for line, item in read_items(path):
+            content.add(item)
+            items.append(item)
+            lines.append(line)
     if not items:
         raise UsageError(f"{shown(path)}:1: there are no items", where=f"{shown(path)}:1", hint="add at least one")
     return tuple(items), lines, content
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the cyclic garbage collector: items have no cycles, and looking for some takes 40 % of reading 200,000."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def check_version(
