@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from evalkit.base.errors import UsageError
+from evalkit.store.group_commit import store_error
 from evalkit.store.store import Store
 
 if TYPE_CHECKING:
@@ -68,7 +67,17 @@ VIEWS: Mapping[str, Mapping[str, str]] = {
 }
 """View name to column name to DuckDB type: the public schema of `evalkit runs sql`."""
 
-_WRITES = re.compile(r"^\s*(select|with|from|describe|show|summarize|explain|pivot|values)\b", re.IGNORECASE)
+_READING = frozenset({"SELECT", "EXPLAIN", "MULTI"})
+"""DuckDB's words for statements that read; MULTI is a PIVOT, which it takes apart itself."""
+
+_SEALED = (
+    "SET enable_external_access = false",
+    "SET python_enable_replacements = false",
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET lock_configuration = true",
+)
+"""No file but the views' own, no network, no variable of this program, and no way to change that."""
 
 
 def export_parquet(store: Store, run_id: str, graders: Mapping[str, str]) -> None:
@@ -85,23 +94,22 @@ def export_parquet(store: Store, run_id: str, graders: Mapping[str, str]) -> Non
 
 
 def query(store: Store, sql: str) -> pd.DataFrame:
-    """Return the rows of a reading SQL statement over the views ``runs``, ``outputs`` and ``scores``.
+    """Return the rows of one reading SQL statement over the views ``runs``, ``outputs`` and ``scores``.
+
+    The statement reaches the views of finished runs and nothing else: no other file, no network, no setting.
 
     Raises:
         UsageError: the statement does not read, or DuckDB refuses it.
     """
     import duckdb
 
-    if not _WRITES.match(sql):
-        raise UsageError(
-            "only statements that read are run", hint="begin with SELECT, WITH, FROM, DESCRIBE, SHOW or SUMMARIZE"
-        )
     connection = duckdb.connect()
     try:
-        for view in ("outputs", "scores"):
-            _create_view(connection, view, sorted((store.root / "runs").glob(f"*/{view}.parquet")))
+        _create_views(connection, store)
         _create_runs(connection, store)
-        connection.execute("SET enable_external_access = true; SET lock_configuration = true")
+        for statement in _SEALED:
+            connection.execute(statement)
+        _refuse_writing(connection.extract_statements(sql))
         return connection.execute(sql).df()
     except duckdb.Error as error:
         raise UsageError(
@@ -111,13 +119,30 @@ def query(store: Store, sql: str) -> pd.DataFrame:
         connection.close()
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[Path]) -> None:
-    if files:
-        paths = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{paths}], union_by_name = true)")  # noqa: S608
-    else:
-        columns = ", ".join(f"{name} {kind}" for name, kind in VIEWS[view].items())
-        connection.execute(f"CREATE TABLE {view} ({columns})")
+def _refuse_writing(statements: Sequence[duckdb.Statement]) -> None:
+    kinds = [statement.type.name for statement in statements]
+    if len(kinds) != 1 or kinds[0] not in _READING:
+        given = f"{kinds[0]} does not read" if len(kinds) == 1 else f"{len(kinds)} statements"
+        raise UsageError(
+            f"only one statement that reads is run, not this: {given}",
+            hint="begin with SELECT, WITH, FROM, DESCRIBE, SHOW or SUMMARIZE",
+        )
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Create ``outputs`` and ``scores`` over the Parquet files of finished runs, the only files that stay readable."""
+    allowed: list[str] = []
+    for view in ("outputs", "scores"):
+        files = [str(path.absolute()) for path in sorted((store.root / "runs").glob(f"*/{view}.parquet"))]
+        allowed += files
+        if files:
+            paths = ", ".join(map(_text, files))
+            source = f"read_parquet([{paths}], union_by_name = true)"
+            connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {source}")  # noqa: S608
+        else:
+            columns = ", ".join(f"{name} {kind}" for name, kind in VIEWS[view].items())
+            connection.execute(f"CREATE TABLE {view} ({columns})")
+    connection.execute(f"SET allowed_paths = [{', '.join(map(_text, allowed))}]")
 
 
 def _create_runs(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
@@ -149,21 +174,34 @@ def _create_runs(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 def _copy(rows: Iterable[Mapping[str, Any]], view: str, target: Path) -> None:
     import duckdb
 
-    part = target.with_suffix(".part")
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".jsonl") as lines:
-        for row in rows:
-            lines.write(orjson.dumps(row))
-            lines.write(b"\n")
-        lines.flush()
+    part, lines = target.with_suffix(".part"), target.with_suffix(".rows.part")
+    connection = duckdb.connect()
+    try:
         columns = orjson.dumps(VIEWS[view]).decode().replace('"', "'")
-        connection = duckdb.connect()
-        try:
-            connection.execute("SET threads = 1")
-            source = f"read_json({_text(lines.name)}, format = 'newline_delimited', columns = {columns})"
-            connection.execute(f"COPY (SELECT * FROM {source}) TO {_text(str(part))} (FORMAT parquet)")  # noqa: S608
-        finally:
-            connection.close()
-    part.replace(target)
+        longest = max(_write_lines(rows, lines), 16 * 1024 * 1024)
+        source = (
+            f"read_json({_text(str(lines))}, format = 'newline_delimited', columns = {columns},"
+            f" maximum_object_size = {longest})"
+        )
+        connection.execute("SET threads = 1")
+        connection.execute(f"COPY (SELECT * FROM {source}) TO {_text(str(part))} (FORMAT parquet)")  # noqa: S608
+        part.replace(target)
+    except (duckdb.Error, OSError) as error:
+        raise store_error(target, error) from error
+    finally:
+        connection.close()
+        lines.unlink(missing_ok=True)
+
+
+def _write_lines(rows: Iterable[Mapping[str, Any]], target: Path) -> int:
+    """Write ``rows`` as JSON lines and return the length of the longest in bytes."""
+    longest = 0
+    with target.open("wb") as file:
+        for row in rows:
+            line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+            file.write(line)
+            longest = max(longest, len(line))
+    return longest
 
 
 def _text(value: str) -> str:

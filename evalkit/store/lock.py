@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import socket
+import threading
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +15,9 @@ from types import TracebackType
 from evalkit.base.errors import StoreError
 
 __all__ = ["RunLock"]
+
+_TRIES = 10
+_PAUSE_S = 0.02
 
 
 class RunLock:
@@ -36,20 +41,19 @@ class RunLock:
         Raises:
             StoreError: another live process holds it; the message says which, where and since when.
         """
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = self._open()
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.read(handle, 4096).decode(errors="replace")
+            if not _locked(handle, tries=_TRIES):
+                holder = os.pread(handle, 4096, 0).decode(errors="replace")
+                raise StoreError(
+                    f"run {self._path.parent.name} is being written by {_describe(holder)}",
+                    hint="wait for it, or end that process; the same command then continues the run",
+                    where=str(self._path),
+                )
+            self._sign(handle)
+        except StoreError:
             os.close(handle)
-            raise StoreError(
-                f"run {self._path.parent.name} is being written by {_describe(holder)}",
-                hint="wait for it, or end that process; the same command then continues the run",
-                where=str(self._path),
-            ) from error
-        os.ftruncate(handle, 0)
-        body = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since.isoformat(timespec="seconds")}
-        os.pwrite(handle, json.dumps(body).encode(), 0)
+            raise
         self._handle = handle
 
     def release(self) -> None:
@@ -61,16 +65,31 @@ class RunLock:
     @staticmethod
     def held(path: Path) -> bool:
         """Return whether a live process holds the lock at ``path``."""
-        if not path.exists():
-            return False
-        handle = os.open(path, os.O_RDWR)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = os.open(path, os.O_RDONLY)
         except OSError:
-            return True
+            return False
+        try:
+            return not _locked(handle, tries=1)
         finally:
             os.close(handle)
-        return False
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise StoreError(
+                f"cannot lock the run: {error.strerror}",
+                hint="check the permissions, or choose another place with --store",
+                where=str(self._path),
+            ) from error
+
+    def _sign(self, handle: int) -> None:
+        """Write down who holds the lock; only a message depends on it, so a full disk is no reason to stop."""
+        body = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since.isoformat(timespec="seconds")}
+        with suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps(body).encode(), 0)
 
     def __enter__(self) -> RunLock:
         self.acquire()
@@ -80,6 +99,20 @@ class RunLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _locked(handle: int, *, tries: int) -> bool:
+    """Return whether the lock was taken; several tries outlast somebody who only asks whether it is held."""
+    pause = threading.Event()
+    for attempt in range(tries):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if attempt + 1 < tries:
+                pause.wait(_PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def _describe(holder: str) -> str:

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from evalkit.base.errors import StoreError
 from evalkit.core.score import Score
-from evalkit.store.group_commit import GroupCommit, connect, store_error
+from evalkit.store.checksum import checked, sealed
+from evalkit.store.group_commit import GroupCommit, connect, format_of, select
 
 __all__ = ["ScoreReader", "ScoreWriter"]
 
+FORMAT = 1
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS score (position INTEGER NOT NULL, trial INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " metric TEXT NOT NULL, status TEXT NOT NULL, value REAL, label TEXT, reason TEXT, usage TEXT,"
-    " PRIMARY KEY (position, trial, seq, metric)) WITHOUT ROWID",
-    "PRAGMA user_version=1",
+    " crc INTEGER NOT NULL, PRIMARY KEY (position, trial, seq, metric)) WITHOUT ROWID",
 )
 
 
 class ScoreWriter:
-    """Appends scores durably. ``path`` is created if absent; its folder too."""
+    """Appends scores durably. ``path`` is created if absent; its folder exists."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = GroupCommit(path, _SCHEMA)
+        self._writer = GroupCommit(path, _SCHEMA, version=FORMAT)
 
     def put(self, rows: Sequence[tuple[int, int, int, Score]]) -> None:
         """Write ``(position, trial, seq, score)`` rows; one that is there already is left as it is."""
         self._writer.write(
-            "INSERT OR IGNORE INTO score VALUES (?,?,?,?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO score VALUES (?,?,?,?,?,?,?,?,?,?)",
             [
-                (
+                sealed(
                     position,
                     trial,
                     seq,
                     score.metric,
                     score.status,
-                    score.value,
+                    None if score.value is None else score.value + 0.0,  # SQLite has no -0.0
                     score.label,
                     score.reason,
                     score.usage.model_dump_json(exclude_defaults=True) if score.usage else None,
@@ -58,26 +58,33 @@ class ScoreReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db = connect(path, read_only=True) if path.exists() else None
+        try:
+            self._created = self._db is not None and format_of(self._db, path, FORMAT) > 0
+        except StoreError:
+            self.close()
+            raise
 
-    def done(self) -> set[tuple[int, int, int]]:
-        """Return the ``(position, trial, seq)`` that have scores."""
-        return {(row[0], row[1], row[2]) for row in self._query("SELECT DISTINCT position, trial, seq FROM score")}
+    def done(self, first: int = 0, last: int | None = None) -> set[tuple[int, int, int]]:
+        """Return the ``(position, trial, seq)`` that have scores, of the positions from ``first`` to ``last``."""
+        sql = "SELECT DISTINCT position, trial, seq FROM score WHERE position BETWEEN ? AND ?"
+        return set(self._query(sql, (first, 2**62 if last is None else last)))
 
     def rows(self) -> Iterator[tuple[int, int, int, str, str, float | None, str | None, str | None]]:
-        """Yield ``(position, trial, seq, metric, status, value, label, reason)``."""
-        yield from self._query(
-            "SELECT position, trial, seq, metric, status, value, label, reason FROM score ORDER BY position, trial, seq"
-        )
+        """Yield ``(position, trial, seq, metric, status, value, label, reason)``.
+
+        Raises:
+            StoreError: a score is not what was written.
+        """
+        rows = self._query("SELECT * FROM score ORDER BY position, trial, seq, metric")
+        for position, trial, seq, metric, status, value, label, reason, _, _ in checked(rows, self.path, "score", 4):
+            yield position, trial, seq, metric, status, value, label, reason
 
     def close(self) -> None:
         """Close the file."""
         if self._db is not None:
             self._db.close()
 
-    def _query(self, sql: str) -> Iterator[Any]:
-        if self._db is None:
+    def _query(self, sql: str, parameters: tuple[int, ...] = ()) -> Iterator[Any]:
+        if self._db is None or not self._created:
             return
-        try:
-            yield from self._db.execute(sql)
-        except sqlite3.Error as error:
-            raise store_error(self.path, error) from error
+        yield from select(self._db, self.path, sql, parameters)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from evalkit.base.errors import StoreError, UsageError
+from evalkit.base.files import sync_folder
 from evalkit.core.run import RunManifest
 from evalkit.store.cache import ResponseCache
 from evalkit.store.journal import Journal, JournalReader
@@ -47,13 +48,13 @@ class Store:
         return sorted(path.name for path in runs.iterdir() if (path / "outputs.db").is_file())
 
     def find(self, text: str) -> str:
-        """Return the one run id that begins or ends with ``text``.
+        """Return the one run id that begins or ends with ``text``; ``latest`` is the newest fully created run.
 
         Raises:
             UsageError: no run or several runs fit.
         """
-        if text == "latest" and (ids := self.run_ids()):
-            return ids[-1]
+        if text == "latest" and (newest := next(self.manifests(), None)):
+            return newest.id
         fits = [run_id for run_id in self.run_ids() if run_id.startswith(text) or run_id.endswith(text)]
         if len(fits) == 1:
             return fits[0]
@@ -98,6 +99,7 @@ class Store:
 
     def score_writer(self, run_id: str, grader_digest: str) -> ScoreWriter:
         """Open a grader's scores of a run for appending; the caller closes it."""
+        self._make(self.folder(run_id) / "scores")
         return ScoreWriter(self.score_path(run_id, grader_digest))
 
     def score_reader(self, run_id: str, grader_digest: str) -> ScoreReader:
@@ -110,8 +112,11 @@ class Store:
         return ResponseCache(self.root / "cache.db")
 
     def _make(self, folder: Path) -> None:
+        new = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for each in new:
+                sync_folder(each.parent)
         except OSError as error:
             raise StoreError(
                 f"cannot create {folder}: {error.strerror}", hint="choose another place with --store", where=str(folder)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from evalkit.base.errors import StoreError
 from evalkit.core.run import (
     STATUS_ABSTAINED,
     STATUS_CANDIDATE_FAILED,
@@ -23,9 +22,10 @@ from evalkit.core.run import (
     RunTable,
 )
 from evalkit.core.score import MetricInfo
+from evalkit.store.checksum import damaged
 from evalkit.store.store import Store
 
-__all__ = ["BUILT_IN_METRICS", "GradedBy", "read_table"]
+__all__ = ["BUILT_IN_METRICS", "SCORE_STATUS", "GradedBy", "read_table"]
 
 BUILT_IN_METRICS: tuple[MetricInfo, ...] = (
     MetricInfo(name="latency_s", kind="positive", better="lower"),
@@ -35,7 +35,7 @@ BUILT_IN_METRICS: tuple[MetricInfo, ...] = (
 )
 """What the runner itself measures on every output."""
 
-_SCORE_STATUS = {
+SCORE_STATUS = {
     "ok": STATUS_OK,
     "skipped": STATUS_SKIPPED,
     "abstained": STATUS_ABSTAINED,
@@ -86,6 +86,8 @@ def read_table(store: Store, manifest: RunManifest, graders: Sequence[GradedBy])
         call_digests = [""] * len(bodies)
         failed = np.full(shape, STATUS_MISSING, dtype=np.uint8)
         for position, trial, seq, request_digest, status, body in reader.summaries():
+            if position >= shape[0] or trial >= shape[1]:
+                raise damaged(reader.path, f"exchange {position} {trial} belongs to no planned item")
             newest[position, trial] = seq
             if trial == 0:
                 call_digests[position] = request_digest
@@ -147,13 +149,9 @@ def _set_scores(
     try:
         for position, trial, seq, metric, status, value, _, _ in reader.rows():
             if metric in known and seq == newest[position, trial]:
-                columns.set(metric, (position, trial), _SCORE_STATUS[status], value)
-    except (IndexError, KeyError) as error:
-        raise StoreError(
-            f"scores of run {manifest.id} do not fit its record: {error}",
-            hint=f"remove the file and run `evalkit grade {manifest.id}`",
-            where=str(reader.path),
-        ) from error
+                columns.set(metric, (position, trial), SCORE_STATUS[status], value)
+    except IndexError as error:
+        raise damaged(reader.path, f"its scores do not fit the record of run {manifest.id}") from error
     finally:
         reader.close()
     for name in known:
