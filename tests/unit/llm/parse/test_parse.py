@@ -84,7 +84,13 @@ def test_what_is_no_answer_is_an_error(body: bytes, code: str) -> None:
     assert code_of(parse_completion, body) == code
 
 
-ABSURD = [None, [], {"prompt_tokens": -5, "completion_tokens": 1e30}, {"prompt_tokens": "x"}, {"prompt_tokens": True}]
+ABSURD: list[Any] = [
+    None,
+    [],
+    {"prompt_tokens": -5, "completion_tokens": 1e30},
+    {"prompt_tokens": "x"},
+    {"prompt_tokens": True},
+]
 
 
 @pytest.mark.parametrize("usage", [*ABSURD, {"prompt_tokens": 1.5}])
