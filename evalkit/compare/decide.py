@@ -141,6 +141,11 @@ def _p_fail(metric: MetricComparison) -> float:
     return max(metric.p_fail or 0.0, metric.p_fail_best_case or 0.0)
 
 
+def _alone(rule: MetricRule, metric: MetricComparison) -> float | None:
+    """The p value of a rule that does not decide: it is in no family, so that nothing is adjusted."""
+    return _p_fail(metric) if _is_tested(rule, metric) else None
+
+
 def _finding(rule: MetricRule, metric: MetricComparison, case: _Case, p_adjusted: float | None) -> Finding:
     metric = metric.model_copy(update={"p_fail_adjusted": p_adjusted})
     grade, outcome, reason = _judge(rule, metric, case)
@@ -235,7 +240,9 @@ def _worse_beyond(metric: MetricComparison, by: float) -> bool:
 
 def _verdict(case: _Case, adjusted: dict[int, float]) -> Verdict:
     rules = zip(case.policy.rules, case.metrics, strict=True)
-    findings = tuple(_finding(rule, metric, case, adjusted.get(no)) for no, (rule, metric) in enumerate(rules))
+    findings = tuple(
+        _finding(rule, metric, case, adjusted.get(no, _alone(rule, metric))) for no, (rule, metric) in enumerate(rules)
+    )
     outcome, problem = _outcome(case, findings)
     open_rules = [finding for finding in findings if finding.decides and finding.outcome == "inconclusive"]
     return Verdict(
@@ -301,8 +308,9 @@ def _kind(policy: Policy, open_rules: Sequence[Finding]) -> Kind | None:
 
 
 def _unchanged_passes(findings: Sequence[Finding]) -> float | None:
-    """Return the product of the deciding tested rules' chances for an equal candidate: less than it is where they move
-    together, None where one of them is not known.
+    """Return the chance that an equal candidate keeps every deciding tested rule; None where one is not known.
+
+    The product of the rules' chances: where they move together the true chance is larger.
     """
     tested = [finding for finding in findings if finding.decides and finding.rule.rule not in _UNTESTED]
     chances = [finding.comparison.probability_unchanged_passes for finding in tested]

@@ -54,6 +54,7 @@ __all__ = [
 ]
 
 _PLANNING_SEED = 20261123
+_LEAST_MARGIN = 1e-6
 
 Direction = Literal["at_least", "at_most"]
 Target = Literal["items", "these", "new"]
@@ -279,8 +280,11 @@ def bounded_planning(diffs: FloatArray, *, margin: float, design: Design) -> Pla
     units = design.deciding_clusters
     try:
         # An equal candidate never proves an improvement: margin 0 has no number of items, only what can be seen.
-        asked = needed_items(diffs, margin=margin or 1.0, alpha=design.alpha, power=design.power, clusters=units)
-        if margin == 0.0:
+        plannable = margin >= _LEAST_MARGIN
+        asked = needed_items(
+            diffs, margin=margin if plannable else 1.0, alpha=design.alpha, power=design.power, clusters=units
+        )
+        if not plannable:
             return Planning(asked.detectable, None, design.alpha)
         n_clusters = None if units is None else int(np.unique(units).size)
         floor = min_clusters(margin, alpha=design.alpha, max_cluster_effect=design.cap if n_clusters else 1.0)

@@ -34,6 +34,7 @@ DEFAULT_DISCORDANCE = 0.2
 """The share of items on which two draws of one candidate are assumed to differ where nothing is known."""
 ALTERNATIVE_MARGINS = (0.02, 0.03, 0.05, 0.10)
 _SEED = 20261123
+_LEAST_MARGIN = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class RulePlan:
         detectable_effect: the true loss that is seen with the policy's power, None where it cannot be said.
         probability_unchanged_passes: for a candidate equal to the baseline; None where it cannot be said.
         needed_items: for the policy's power; None where no number is enough or it cannot be said.
-        needed_clusters: the least number of clusters with which the rule can pass at all, for new clusters.
+        needed_clusters: the least number of clusters from which no difference at all passes, for new clusters.
         alternatives: other margins.
         note: what else a reader must know.
     """
@@ -138,7 +139,7 @@ class _Size:
         return max(by_formula, math.ceil(floor * per_unit))
 
     def floor(self, margin: float) -> int:
-        """Units below which an equal candidate cannot pass."""
+        """Units below which a result of no difference does not pass."""
         cap = 1.0 if self.sizes is None else self.policy.max_cluster_effect
         return min_clusters(margin, alpha=self.policy.alpha, max_cluster_effect=cap) if margin < cap else 0
 
@@ -250,7 +251,7 @@ def _rule_plan(
         note = "depends on the spread between runs, which is not known before both have been made"
         return RulePlan(rule, decides, note=note)
     psi, margin = known[claim.info.name], claim.margin or 0.0
-    if rule.rule == "improve" or margin == 0.0:
+    if rule.rule == "improve" or margin < _LEAST_MARGIN:
         se = math.sqrt(psi.value / max(size.n_items if size.sizes is None else size.sizes.size, 1))
         return RulePlan(
             rule,
@@ -358,8 +359,8 @@ def _warnings(
         if n_clusters is not None and plan.needed_clusters is not None and n_clusters < plan.needed_clusters:
             shown = "" if margin is None else f" at margin {margin:g}"
             says.append(
-                f"{name}: {n_clusters} clusters cannot pass{shown} for new clusters: at least"
-                f" {plan.needed_clusters} are needed, since a share that size could collapse unseen"
+                f"{name}: {n_clusters} clusters are too few{shown} for new clusters: no difference at all passes from"
+                f" {plan.needed_clusters} on, since fewer leave room for a share of that size to collapse unseen"
             )
         elif _unlikely(plan, policy):
             says.append(

@@ -50,9 +50,7 @@ def column(
     value = np.asarray(values, dtype=np.float64)
     value = value.reshape(-1, 1) if value.ndim == 1 else value
     codes = np.full(value.shape, STATUS_OK) if status is None else np.asarray(status).reshape(value.shape)
-    return MetricColumn(
-        MetricInfo(name=name, kind=kind, better=better, grader=grader), codes.astype(np.uint8), value
-    )
+    return MetricColumn(MetricInfo(name=name, kind=kind, better=better, grader=grader), codes.astype(np.uint8), value)
 
 
 def table(
