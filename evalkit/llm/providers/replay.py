@@ -123,7 +123,7 @@ class ReplayModel:
 
     def _find(self, item_id: str, trial: int) -> _Row | None:
         wanted = _key(item_id, trial)
-        at = int(self._keys.searchsorted(wanted))
+        at = int(self._keys.searchsorted(self._keys.dtype.type(wanted)))  # a plain int would convert the whole array
         while at < len(self._keys) and int(self._keys[at]) == wanted:
             self._rows.seek(int(self._offsets[at]))
             row: _Row = orjson.loads(self._rows.readline())
@@ -141,7 +141,7 @@ def open_replay(settings: ModelSettings) -> ReplayModel:
     """
     path = settings.root / (settings.config.path or "")
     _check_regular(path)
-    names = _names(settings.config.columns, str(path))
+    columns = _Columns(_names(settings.config.columns, str(path)))
     import numpy as np
 
     keys, offsets = array("Q"), array("Q")
@@ -149,7 +149,7 @@ def open_replay(settings: ModelSettings) -> ReplayModel:
     try:
         at = 0
         for where, raw in _read(path):
-            row = _normal(raw, names, where)
+            row = _normal(raw, columns, where)
             line = orjson.dumps(row) + b"\n"
             keys.append(_key(row["item_id"], row["trial"]))
             offsets.append(at)
@@ -299,27 +299,52 @@ def _unreadable(error: Exception, where: str) -> UsageError:
     )
 
 
-def _normal(raw: _Row, names: Mapping[str, tuple[str, ...]], where: str) -> dict[str, Any]:
+class _Columns:
+    """Finds our columns among a file's; rows of one shape are looked at once."""
+
+    def __init__(self, names: Mapping[str, tuple[str, ...]]) -> None:
+        self._names = names
+        self._shapes: dict[tuple[str, ...], tuple[list[tuple[str, str]], list[str]]] = {}
+
+    def split(self, raw: _Row) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return pairs (ours, theirs) for a row, and its further columns."""
+        shape = tuple(raw)
+        found = self._shapes.get(shape)
+        if found is None:
+            pairs = [(ours, name) for ours, theirs in self._names.items() if (name := _first(theirs, raw)) is not None]
+            used = {theirs for _, theirs in pairs}
+            found = (pairs, [name for name in shape if name not in used])
+            if len(self._shapes) < 1000:
+                self._shapes[shape] = found
+        return found
+
+    def named(self, ours: str) -> str:
+        """Return the name one of our columns should have in the file."""
+        return self._names[ours][0]
+
+
+def _first(names: tuple[str, ...], raw: _Row) -> str | None:
+    return next((name for name in names if name in raw), None)
+
+
+def _normal(raw: _Row, columns: _Columns, where: str) -> dict[str, Any]:
     """Return a row under our names, its further columns in ``recorded``, checked."""
-    row: dict[str, Any] = {}
-    used: set[str] = set()
-    for ours, theirs in names.items():
-        name = next((name for name in theirs if name in raw), None)
-        if name is not None:
-            used.add(name)
-            if raw[name] is not None:
-                row[ours] = raw[name]
-    has = f"it has {', '.join(map(str, raw))}; name yours in `columns`"
+    pairs, further = columns.split(raw)
+    row = {ours: raw[theirs] for ours, theirs in pairs if raw[theirs] is not None}
     if "item_id" not in row:
-        raise UsageError(f"the row has no {names['item_id'][0]!r}", hint=has, where=where)
+        raise _lacks(f"the row has no {columns.named('item_id')!r}", raw, where)
     row["item_id"] = str(row["item_id"])
     row["error"] = _error(row.get("error"))
     if row["error"] is None and "text" not in row:
-        message = f"the row of item {row['item_id']!r} has neither {names['text'][0]!r} nor an error"
-        raise UsageError(message, hint=has, where=where)
+        text = columns.named("text")
+        raise _lacks(f"the row of item {row['item_id']!r} has neither {text!r} nor an error", raw, where)
     _normalise_values(row, where)
-    row["recorded"] = {str(key): _plain(value) for key, value in raw.items() if key not in used and value is not None}
+    row["recorded"] = {name: _plain(raw[name]) for name in further if raw[name] is not None}
     return row
+
+
+def _lacks(message: str, raw: _Row, where: str) -> UsageError:
+    return UsageError(message, hint=f"it has {', '.join(map(str, raw))}; name yours in `columns`", where=where)
 
 
 def _normalise_values(row: dict[str, Any], where: str) -> None:
