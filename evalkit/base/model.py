@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Strict
 
-__all__ = ["FILE_MARK", "FilePath", "Frozen", "JsonObject", "JsonValue", "Many"]
+__all__ = ["Frozen", "JsonObject", "JsonValue", "Many"]
 
 T = TypeVar("T")
 
@@ -19,11 +19,6 @@ JsonValue: TypeAlias = Any
 
 JsonObject: TypeAlias = Mapping[str, Any]
 """A JSON object whose keys belong to the user (item inputs, metadata, schemas)."""
-
-FILE_MARK = "evalkit:file"
-FilePath: TypeAlias = Annotated[str, "evalkit:file"]
-"""A parameter that names a file. The suite loader makes it absolute, checks that it lies inside the project, and counts
-the file's content, not its name, in the grader's digest."""
 
 
 class Frozen(BaseModel):

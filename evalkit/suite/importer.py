@@ -74,7 +74,7 @@ def import_file(
 ) -> DatasetVersion:
     """Publish the rows of ``src`` as version ``version`` of dataset ``name``, which is created if there is none.
 
-    Memory is bounded: rows are streamed, and some 150 bytes an item are kept to find ids that come twice.
+    Memory is bounded: rows are streamed, and some 300 bytes an item are kept to find ids that come twice.
 
     Args:
         src: a ``.jsonl``, ``.jsonl.gz``, ``.csv`` or ``.parquet`` file, anywhere.
@@ -174,11 +174,7 @@ def _parquet_rows(path: Path) -> Iterator[Numbered]:
     import duckdb
 
     name = shown(path)
-    try:
-        connection = duckdb.connect(config={"threads": 1})
-    except duckdb.Error as error:
-        raise UsageError(f"{name}: {_first_line(error)}", where=name, hint="is DuckDB installed?") from error
-    with connection:
+    with duckdb.connect(config={"threads": 1}) as connection:
         try:
             # Glob characters in a file's name are not meant as such.
             cursor = connection.execute("SELECT * FROM read_parquet(?)", [_escaped(path)])

@@ -99,6 +99,8 @@ def commit_of(path: Path, root: Path) -> str | None:
     """Return the commit that HEAD is at if it holds ``path`` with exactly its present content, else None."""
     if not (root / ".git").exists() and not any((parent / ".git").exists() for parent in root.parents):
         return None
+    if shutil.which("git") is None:
+        return None
     relative = path.resolve().relative_to(root.resolve()).as_posix()
     answer = _git(root, "rev-parse", "--verify", "--end-of-options", f"HEAD:./{relative}")
     if answer is None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,89 @@ def test_paths_and_ways_are_shown_as_people_write_them(tmp_path: Path, monkeypat
     assert shown(tmp_path / "a" / "b.yaml") == "a/b.yaml"
     assert shown("/elsewhere/b.yaml") == "/elsewhere/b.yaml"
     assert spell(("graders", 2, "values", 0, "x")) == "graders[2].values[0].x"
+
+
+def test_a_mapping_of_models_explains_its_fields() -> None:
+    class Table(Frozen):
+        models: dict[str, Inner] = {}
+        plain: dict[str, int] = {}
+
+    text = "models: {a: {use: x, negte: true}, b: 3}\nplain: {c: x}\n"
+    with pytest.raises(FileError) as caught:
+        validate(Table, parse_yaml(text, path="s.yaml"))
+    assert [problem.message for problem in caught.value.problems] == [
+        "unknown field 'negte', did you mean 'negate'?",
+        "must be a mapping of fields, not 3",
+        "must be a valid integer, not 'x'",
+    ]
+
+
+def test_a_value_none_of_a_unions_branches_takes_is_reported_once_with_the_words_of_yaml() -> None:
+    class Either(Frozen):
+        values: str | Many[str]
+
+    for text, shown_value in {"{}": "a mapping", "~": "nothing", "true": "true", "x" * 3: None}.items():
+        located = parse_yaml(f"values: {text}", path="s.yaml")
+        if shown_value is None:
+            assert validate(Either, located).values == "xxx"
+            continue
+        with pytest.raises(FileError) as caught:
+            validate(Either, located)
+        assert len(caught.value.problems) == 1
+        assert caught.value.problems[0].message.endswith(f"not {shown_value}")
+
+
+def test_a_long_value_is_cut_in_its_message() -> None:
+    with pytest.raises(FileError) as caught:
+        validate(Outer, parse_yaml(f"name: x\nlevel: {'y' * 500}", path="s.yaml"))
+    assert len(caught.value.problems[0].message) < 120
+
+
+def test_secrets_in_the_source_line_are_not_shown() -> None:
+    with pytest.raises(FileError) as caught:
+        validate(Outer, parse_yaml("name: x\nkey: sk-abcdefghijklmnopqrst", path="s.yaml"))
+    assert "sk-abc" not in str(caught.value)
+
+
+def test_a_path_that_cannot_be_a_path_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot open"):
+        read_bytes(tmp_path / "a\0b")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot open") as caught:
+        read_bytes(tmp_path / "file" / "below.yaml")
+    assert caught.value.hint
+
+
+def test_a_file_without_permission_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(UsageError, match=r"cannot open .*a.yaml': Permission denied"):
+        read_bytes(tmp_path / "a.yaml")
+
+
+def test_a_folder_that_cannot_be_synced_does_not_stop_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def sync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with atomic_write(tmp_path / "a") as file:
+        file.write(b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_nothing_found_raises_nothing_and_problems_of_other_files_come_last() -> None:
+    located = parse_yaml("a: 1\nb: 2\n", path="s.yaml")
+    problems = Problems(located)
+    problems.raise_if_any()
+    problems.add_error(("a",), FileError([parse_yaml("x: 1", path="other.yaml").problem((), "elsewhere")]))
+    problems.add_error(("b",), UsageError("second"))
+    problems.add(("a",), "first", key=True)
+    with pytest.raises(FileError) as caught:
+        problems.raise_if_any()
+    assert [problem.message for problem in caught.value.problems] == ["first", "second", "elsewhere"]

@@ -146,6 +146,18 @@ def test_parquet_values_become_json(root: Path, rows: str, inputs: dict[str, Any
     assert next(import_items(root / "a.parquet", ImportColumns())).inputs == inputs
 
 
+def test_a_row_that_is_no_object_is_refused_with_its_line(root: Path) -> None:
+    (root / "a.jsonl").write_text('{"q": 1}\n[1]\n')
+    with pytest.raises(UsageError, match=r"a.jsonl:2: a row is an object"):
+        list(import_items(Path("a.jsonl"), ImportColumns(inputs=("q",))))
+
+
+def test_an_expected_column_is_kept_where_none_is_chosen(root: Path) -> None:
+    (root / "a.csv").write_text("n,q,expected,weight\n7,?,yes,\n")
+    item = next(import_items(root / "a.csv", ImportColumns(id="n")))
+    assert (item.id, item.inputs, item.expected, item.weight) == ("7", {"q": "?"}, "yes", 1.0)
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

@@ -310,3 +310,38 @@ policy:
 """)
     lines = [line for line in caught.value.message.splitlines() if line.startswith("suites/")]
     assert [line.split(" ")[0].split(":")[1] for line in lines] == ["3", "3", "5", "6", "10"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("none.json", None, "there is no file"),
+        ("list.json", "[]", "holds no JSON Schema"),
+        ("bad.json", '{"a": 1, "a": 2}', "given twice"),
+        ("bad.yaml", "a: [", "not valid YAML"),
+    ],
+)
+def test_a_response_schema_that_is_none_is_refused(
+    load: Load, project: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (project / "suites" / name).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load(HEAD.replace("prompts/answer.yaml}", f"prompts/answer.yaml, response_schema: {name}}}") + GRADERS)
+
+
+def test_no_regression_without_a_scale_of_its_own_needs_a_margin(load: Load) -> None:
+    graders = "graders:\n  - {use: score}\npolicy:\n  rules:\n    - {metric: score, rule: no_regression%s}\n"
+    with pytest.raises(UsageError, match=r"suites/qa.yaml:8:7 .*needs a `margin`"):
+        load(HEAD + graders % ", max_ratio: 1.1")
+    assert load(HEAD + graders % ", margin: 3").policy.rules[0].margin == 3
+
+
+def test_a_template_that_fails_for_an_item_under_when_is_not_that_items_business(load: Load, project: Path) -> None:
+    (project / "suites/questions.jsonl").write_text(
+        '{"id": "a", "question": "?", "expected": {"section": {"n": null}}}\n'
+        '{"id": "b", "question": "?", "expected": 1}\n'
+    )
+    load(HEAD + "graders:\n  - {use: contains_any, values: ['{{ expected.section.n }}'], when: \"id == 'a'\"}\n")
+    with pytest.raises(UsageError, match=r"missing in 1 of 2 items: b"):
+        load(HEAD + "graders:\n  - {use: contains_any, values: ['{{ expected.section.n }}']}\n")

@@ -134,3 +134,27 @@ def test_a_link_out_of_the_project_is_refused(root: Path, tmp_path_factory: pyte
     (root / "link.yaml").symlink_to(outside)
     with pytest.raises(UsageError, match="outside the project"):
         find_file("link.yaml", base=root, root=root)
+
+
+def test_texts_that_are_no_paths_are_refused(root: Path) -> None:
+    for text in ("", "  ", "a\0b", "~/x.yaml"):
+        with pytest.raises(UsageError):
+            find_file(text, base=root, root=root)
+
+
+def test_without_git_only_git_paths_fail(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match="git is not installed"):
+        load_prompt("git:HEAD:suites/prompts/p.yaml", base=repository, root=repository)
+    assert load_prompt("suites/prompts/p.yaml", base=repository, root=repository).prompt.commit is None
+
+
+def test_what_git_holds_must_be_utf8_and_small(repository: Path) -> None:
+    (repository / "latin.yaml").write_bytes(b"messages: \xe9")
+    (repository / "large.yaml").write_bytes(b"#" * (9 * 1024 * 1024))
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "more")
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        load_prompt("git:HEAD:latin.yaml", base=repository, root=repository)
+    with pytest.raises(UsageError, match="is larger than"):
+        load_prompt("git:HEAD:large.yaml", base=repository, root=repository)
