@@ -14,12 +14,13 @@ from jinja2 import meta, nodes
 from jinja2.environment import Template as CompiledTemplate
 from jinja2.exceptions import SecurityError, TemplateSyntaxError, UndefinedError
 from jinja2.parser import Parser
-from pydantic import ValidationError
 
 from evalkit.base.errors import UsageError
-from evalkit.base.model import JsonObject, JsonValue
+from evalkit.base.model import JsonValue
 from evalkit.base.registry import suggest
+from evalkit.llm.conversation import parse_messages
 from evalkit.llm.sandbox import MAX_TEXT, BudgetExceeded, NullValue, Sandbox, check_and_guard, finalize
+from evalkit.llm.template_fields import MISSING, Path, dotted, look_up, plain_parts, required_paths
 from evalkit.llm.wire import Message, Role
 
 __all__ = [
@@ -44,8 +45,6 @@ PROMPT_VARIABLES = frozenset({"id", "inputs", "metadata"})
 EXPRESSION_VARIABLES = frozenset({"id", "inputs", "expected", "tags", "cluster", "metadata"})
 """What a ``when`` expression may refer to."""
 
-_Path = tuple[str | int, ...]
-_MISSING = object()
 T = TypeVar("T")
 
 
@@ -73,14 +72,14 @@ class Template:
         where: str | None,
         *,
         variables: frozenset[str],
-        paths: tuple[_Path, ...],
-        parts: tuple[str | _Path, ...] | None,
+        paths: tuple[Path, ...],
+        parts: tuple[str | Path, ...] | None,
         compiled: CompiledTemplate,
     ) -> None:
         self.source = source
         self.where = where
         self.variables = variables
-        self.fields = tuple(_dotted(path) for path in paths)
+        self.fields = tuple(dotted(path) for path in paths)
         self._paths = paths
         self._parts = parts
         self._compiled = compiled
@@ -129,7 +128,7 @@ class Expression:
         where: str | None,
         *,
         variables: frozenset[str],
-        paths: tuple[_Path, ...],
+        paths: tuple[Path, ...],
         compiled: CompiledTemplate,
     ) -> None:
         self.source = source
@@ -179,7 +178,7 @@ def compile_template(source: str, where: str | None = None, *, variables: Iterab
     names = frozenset(meta.find_undeclared_variables(tree))
     _refuse_unknown(names, variables, source, where)
     return Template(
-        source, where, variables=names, paths=_required(tree.body), parts=_plain_parts(tree), compiled=compiled
+        source, where, variables=names, paths=required_paths(tree.body), parts=plain_parts(tree), compiled=compiled
     )
 
 
@@ -205,12 +204,12 @@ def compile_expression(
     tree, compiled = _compile(source, where, parse)
     names = frozenset(meta.find_undeclared_variables(tree))
     _refuse_unknown(names, variables, source, where)
-    return Expression(source, where, variables=names, paths=_required(tree.body), compiled=compiled)
+    return Expression(source, where, variables=names, paths=required_paths(tree.body), compiled=compiled)
 
 
 def missing_fields(template: Template, available: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the dotted paths ``template`` needs in every rendering and ``available`` lacks, or has as null."""
-    return tuple(_dotted(path) for path in template._paths if _look_up(path, available) in (_MISSING, None))
+    return tuple(dotted(path) for path in template._paths if look_up(path, available) in (MISSING, None))
 
 
 def render_messages(
@@ -223,45 +222,6 @@ def render_messages(
     """
     rendered = [Message(role=role, content=template.render(variables)) for role, template in messages]
     return (*rendered, *append)
-
-
-def parse_messages(raw: JsonValue, where: str | None = None) -> tuple[Message, ...]:
-    """Return the conversation in ``raw``, a list of OpenAI-style messages as an item's ``inputs.messages`` holds it.
-
-    Raises:
-        UsageError: it is not a non-empty list of messages with a role and content.
-    """
-    if not isinstance(raw, (list, tuple)) or not raw:
-        raise UsageError(
-            "`messages` is not a non-empty list", hint='give [{"role": "user", "content": "…"}]', where=where
-        )
-    return tuple(_parse_message(entry, number, where) for number, entry in enumerate(raw))
-
-
-def _parse_message(raw: JsonValue, number: int, where: str | None) -> Message:
-    if not isinstance(raw, Mapping):
-        raise UsageError(f"messages[{number}] is not an object", hint='give {"role": …, "content": …}', where=where)
-    fields = dict(raw)
-    try:
-        if fields.get("tool_calls"):
-            fields["tool_calls"] = [{"id": call.get("id", ""), **_function(call)} for call in fields["tool_calls"]]
-        fields = {key: value for key, value in fields.items() if value is not None}
-        return Message.model_validate(fields)
-    except (ValidationError, AttributeError, KeyError, TypeError) as error:
-        detail = (
-            error.errors()[0] if isinstance(error, ValidationError) else {"loc": ("tool_calls",), "msg": str(error)}
-        )
-        place = ".".join(str(part) for part in detail["loc"])
-        raise UsageError(
-            f"messages[{number}].{place}: {detail['msg']}",
-            hint="a message has role, content, and optionally name, tool_calls, tool_call_id",
-            where=where,
-        ) from error
-
-
-def _function(call: Mapping[str, Any]) -> JsonObject:
-    function = call.get("function", call)
-    return {"name": function["name"], "arguments": function["arguments"]}
 
 
 def _compile(
@@ -342,8 +302,8 @@ def _guarded(run: Callable[[], T], thing: Template | Expression, variables: Mapp
 
 def _missing(thing: Template | Expression, variables: Mapping[str, Any], error: Exception) -> NoReturn:
     for path in thing._paths:
-        value = _look_up(path, variables)
-        if value is _MISSING or (value is None and isinstance(error, NullValue)):
+        value = look_up(path, variables)
+        if value is MISSING or (value is None and isinstance(error, NullValue)):
             text, hint = _about(path, value, variables)
             raise UsageError(text, hint=hint, where=thing.where) from error
     text = "a field is null" if isinstance(error, NullValue) else str(error)
@@ -354,108 +314,20 @@ def _missing(thing: Template | Expression, variables: Mapping[str, Any], error: 
     ) from error
 
 
-def _about(path: _Path, value: Any, variables: Mapping[str, Any]) -> tuple[str, str]:
-    name = _dotted(path)
+def _about(path: Path, value: Any, variables: Mapping[str, Any]) -> tuple[str, str]:
+    name = dotted(path)
     if value is None:
         return f"field {name!r} is null", f"write {{{{ {name} or '' }}}} if that is meant"
     for length in range(len(path)):
-        owner = _look_up(path[:length], variables) if length else variables
+        owner = look_up(path[:length], variables) if length else variables
         if isinstance(owner, Mapping) and path[length] not in owner:
             known = [str(key) for key in owner]
-            hint = f"{_dotted(path[:length]) or 'there'} has {', '.join(known[:20]) or 'no fields'}"
+            hint = f"{dotted(path[:length]) or 'there'} has {', '.join(known[:20]) or 'no fields'}"
             return f"field {name!r} is missing{suggest(str(path[length]), known)}", hint
     return f"field {name!r} is missing", "look at the item's fields"
 
 
-def _dotted(path: _Path) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-
-
-def _look_up(path: _Path, variables: Mapping[str, Any]) -> Any:
-    value: Any = variables
-    for part in path:
-        try:
-            value = value[part]
-        except (LookupError, TypeError):
-            return _MISSING
-    return value
-
-
-def _path(node: nodes.Node) -> _Path | None:
-    """Return the path a node spells out (``inputs.a['b'][0]``), or None if it is anything else."""
-    if isinstance(node, nodes.Name):
-        return (node.name,)
-    if isinstance(node, nodes.Getattr):
-        above = _path(node.node)
-        return None if above is None else (*above, node.attr)
-    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
-        above, key = _path(node.node), node.arg.value
-        return (*above, key) if above is not None and isinstance(key, (str, int)) else None
-    return None
-
-
-def _required(body: Sequence[nodes.Node]) -> tuple[_Path, ...]:
-    """Return the paths every rendering looks up, first use first."""
-    found: dict[_Path, None] = {}
-    local: set[str] = {"range", "loop"}
-    for node in body:
-        _collect(node, found, local)
-    return tuple(found)
-
-
-def _collect(node: nodes.Node, found: dict[_Path, None], local: set[str]) -> None:
-    path = _path(node)
-    if path is not None:
-        if path[0] not in local:
-            found.setdefault(path)
-        return
-    for child in _always_evaluated(node):
-        _collect(child, found, local)
-    if isinstance(node, nodes.Assign):
-        local.update(name.name for name in [node.target, *node.target.find_all(nodes.Name)] if hasattr(name, "name"))
-
-
-def _always_evaluated(node: nodes.Node) -> list[nodes.Node]:
-    """Return the children that are evaluated whatever the values are."""
-    if isinstance(node, nodes.If):
-        return [node.test]
-    if isinstance(node, nodes.CondExpr):
-        return [node.test]
-    if isinstance(node, nodes.For):
-        return [node.iter]
-    if isinstance(node, (nodes.And, nodes.Or)):
-        return [node.left]
-    if isinstance(node, nodes.Assign):
-        return [node.node]
-    if isinstance(node, nodes.With):
-        return list(node.values)
-    if isinstance(node, nodes.Test) and node.name in {"defined", "undefined"}:
-        return []
-    if isinstance(node, nodes.Filter) and node.name in {"default", "d"}:
-        return []
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
-        return [node.node.node, *node.args, *node.kwargs]
-    return list(node.iter_child_nodes())
-
-
-def _plain_parts(tree: nodes.Template) -> tuple[str | _Path, ...] | None:
-    """Return texts and paths if the template is nothing else, so that it can be filled without jinja."""
-    parts: list[str | _Path] = []
-    for output in tree.body:
-        if not isinstance(output, nodes.Output):
-            return None
-        for node in output.nodes:
-            if isinstance(node, nodes.TemplateData):
-                parts.append(node.data)
-                continue
-            path = _path(node)
-            if path is None or path[0] == "range":
-                return None
-            parts.append(path)
-    return tuple(parts)
-
-
-def _fill(parts: tuple[str | _Path, ...], variables: Mapping[str, Any]) -> str | None:
+def _fill(parts: tuple[str | Path, ...], variables: Mapping[str, Any]) -> str | None:
     """Return the filled text, or None where a value is out of the ordinary: then jinja decides and words the error."""
     pieces: list[str] = []
     length = 0

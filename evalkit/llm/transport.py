@@ -293,9 +293,10 @@ def _failed(error: Exception, status: int | None) -> ModelError:
         return model_error("bad_request", f"not an address: {error}")
     if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
         return model_error("connection", f"no trusted connection: {text}", hint="check the address and certificates")
+    if status is not None and "content-encoding" in str(error):
+        return model_error("malformed", f"cannot be decompressed: {text}", status=status)
     if status is not None:
-        code = "malformed" if "encoding" in str(error).lower() and "transfer" not in str(error).lower() else "truncated"
-        return model_error("malformed" if code == "malformed" else "truncated", f"cut off: {text}", status=status)
+        return model_error("truncated", f"cut off: {text}", status=status)
     if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
         return model_error("connection", text)
     return model_error("malformed", f"not an HTTP response: {text}")
