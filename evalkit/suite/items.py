@@ -184,7 +184,7 @@ def _item(row: dict[str, Any], name: str, line: int) -> Item:
 def unique(items: Iterable[tuple[int, Item]], name: str) -> Iterator[tuple[int, Item]]:
     """Yield ``items``, refusing an id that comes twice.
 
-    Keeps eight bytes of a hash and the line for each id, so a million items cost about 100 MB.
+    Keeps eight bytes of a hash and the line for each id, not the ids.
 
     Raises:
         UsageError: naming both lines.
@@ -210,7 +210,7 @@ def _row_error(name: str, line: int, message: str, hint: str) -> UsageError:
 class DatasetDigest:
     """Takes items one by one; the digest does not depend on their order.
 
-    It is the SHA-256 over the sorted SHA-256 of each item's (id, digest, cluster, tags, weight), in 40 bytes an item.
+    It is the SHA-256 over the sorted SHA-256 of each item's (id, digest, cluster, tags, weight).
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ def publish_version(
 ) -> DatasetVersion:
     """Write ``items`` as a new version of the dataset ``name``, which has a card; add it to card and lock.
 
-    Memory does not grow with the items but for 40 bytes each. Doing it again with the same items changes nothing, which
+    Items are streamed; only a hash of each is kept. Doing it again with the same items changes nothing, which
     also completes a publication that was interrupted.
 
     Args:
