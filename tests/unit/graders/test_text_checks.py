@@ -150,3 +150,10 @@ def test_length_with_a_limit_is_binary(value: Value) -> None:
     assert [value("length", "a b c", min=n) for n in (3, 4)] == [1.0, 0.0]
     with pytest.raises(UsageError, match="above"):
         value("length", "a", min=3, max=2)
+
+
+def test_lone_surrogates_and_nul_are_read_past_not_refused(grade: Callable[..., Any]) -> None:
+    text = "\ud800\0 id=4\udfff"
+    assert grade("regex", text, pattern=r"id=(.*)", group=1, equals="4\ufffd\ufffd\ufffd")[0].value == 1.0
+    assert grade("exact", text, expected="x")[0].reason.isprintable()
+    assert grade("numeric", text, expected=4)[0].value == 1.0
