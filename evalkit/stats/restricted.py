@@ -23,7 +23,8 @@ from evalkit.stats.special import FloatArray, IntArray, t_tail
 __all__ = ["NO_EFFECT", "Jackknife", "Restricted", "Units", "jackknife", "restricted_variance", "score_tail"]
 
 NO_EFFECT = 1e-12
-_TILT_STEP = 1e-11  # Newton converges quadratically: the step after this one would be lost in rounding
+_NARROW = 1e-15
+_TILT_STEP = 1e-12  # Newton converges quadratically: the step after this one would be lost in rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +89,16 @@ def _tilt(scaled: FloatArray, counts: FloatArray) -> float:
         return 1.0
     low, high = 0.0, 1.0
     tilt = min(float(counts @ scaled) / float(counts @ (scaled * scaled)), 0.5)
-    while True:  # the bracket shrinks at every step, by Newton's or by half
+    while high - low > _NARROW * high:  # ends: every step lies strictly inside the bracket and becomes an end of it
         ratio = scaled / (1.0 + tilt * scaled)
         weighted = counts * ratio
         slope_at = float(weighted.sum())
         low, high = (tilt, high) if slope_at > 0 else (low, tilt)
         step = tilt + slope_at / float(weighted @ ratio)
-        previous, tilt = tilt, step if low < step < high else 0.5 * (low + high)
-        if abs(tilt - previous) <= _TILT_STEP * tilt:
+        if abs(step - tilt) <= _TILT_STEP * tilt + _NARROW:
             return tilt
+        tilt = step if low < step < high else 0.5 * (low + high)
+    return tilt
 
 
 def restricted_variance(units: Units, null: float, *, worst: float) -> Restricted:

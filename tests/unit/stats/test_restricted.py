@@ -66,3 +66,9 @@ def test_missing_losses_are_supplied_by_an_atom_at_the_worst_loss() -> None:
     result = restricted_variance(units, -0.05, worst=1.0)
     assert result.worst_loss == pytest.approx(0.95)
     assert result.variance == pytest.approx(0.05 * 0.95 / 50)
+
+
+def test_a_null_next_to_the_mean_ends_despite_rounding() -> None:
+    """At this tiny excess Newton's step alternates between two numbers, one on each side of the root."""
+    units = Units.items(np.array([-0.2380952373, 0.2380952393]), None)
+    assert restricted_variance(units, 0.0, worst=1.0).variance == pytest.approx(0.2380952383**2 / 2, rel=1e-6)
