@@ -8,73 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Literal, cast
 
 from evalkit.base.clock import Clock
-from evalkit.base.errors import ModelError
-from evalkit.core.item import Item
-from evalkit.core.output import CallKey, Exchange, Failure
+from evalkit.base.errors import ModelError, StoreError
+from evalkit.core.output import Exchange, Failure
 from evalkit.llm.errors import BLAME, ErrorCode
-from evalkit.llm.model import CallContext, ChatModel
-from evalkit.llm.retry import CallOutcome, RetryPolicy, call_with_retries
+from evalkit.llm.model import CallContext
+from evalkit.llm.retry import Attempt, CallOutcome, RetryPolicy, call_with_retries
 from evalkit.llm.wire import ChatRequest, ChatResponse
-from evalkit.runner.budget import Budget, BudgetExhaustedError
-from evalkit.runner.plan import RunPlan, call_digest
+from evalkit.runner.arm import Arm, PlannedCall, n_recorded, pending
+from evalkit.runner.budget import Budget, BudgetExhaustedError, Reservation
+from evalkit.runner.plan import call_digest
 from evalkit.runner.progress import Progress, ProgressSink, silent
 from evalkit.store.cache import ResponseCache
-from evalkit.store.journal import Journal, StoredCall
 
-__all__ = ["Arm", "ExecuteOptions", "ExecuteReport", "PlannedCall", "execute"]
+__all__ = ["PERMANENT_STREAK", "Arm", "ExecuteOptions", "ExecuteReport", "PlannedCall", "execute", "pending"]
 
 PERMANENT_STREAK = 10
 """So many failures in a row that asking again cannot mend, with no answer before them, end the run."""
 
 StopReason = Literal["budget", "signal", "time", "permanent_failure"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCall:
-    """One call to be made. ``seq`` is above 0 when infrastructure failed it before."""
-
-    arm: int
-    position: int
-    item: Item
-    trial: int
-    seq: int
-
-
-@dataclass
-class Arm:
-    """One candidate's part of an execution.
-
-    Attributes:
-        plan: what to ask.
-        model: whom; not closed here.
-        journal: where answers are recorded; not closed here.
-        request: builds the request of (item, trial).
-        body_digest: the digest of a request with everything about the model that decides its answer.
-        stored: what the journal held before, by (position, trial, step).
-        upper_cost: the most a request can cost in USD.
-        cost: what a response cost in USD, None if unknown.
-        pace: waits until the provider's per-minute limits admit the request; the wait is in no latency.
-    """
-
-    plan: RunPlan
-    model: ChatModel
-    journal: Journal
-    request: Callable[[Item, int], ChatRequest]
-    body_digest: Callable[[Item, ChatRequest], str]
-    stored: Mapping[tuple[int, int, int], StoredCall]
-    upper_cost: Callable[[ChatRequest], float]
-    cost: Callable[[ChatResponse], float | None]
-    pace: Callable[[ChatRequest], Awaitable[None]] | None = None
-    cacheable: bool = True
-    answered: int = 0
-    streak: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +41,7 @@ class ExecuteOptions:
         concurrency: calls in flight.
         retry: attempts and waits.
         deadline_factor: a call with all its attempts may take this many times the candidate's ``timeout_s``.
-        grace_s: how long calls in flight are waited for after a stop.
+        grace_s: how long calls in flight are waited for after a signal or when the time is up.
         max_time_s: stop dispatching after this long, None for no limit.
     """
 
@@ -112,29 +68,17 @@ class ExecuteReport:
     """Of ``done``, recorded by this execution."""
 
 
-def pending(arms: Sequence[Arm]) -> Iterator[PlannedCall]:
-    """Yield the calls without a usable record: item by item in analysis order, arms side by side."""
-    longest = max((len(arm.plan.items) for arm in arms), default=0)
-    for position in range(longest):
-        for index, arm in enumerate(arms):
-            if position >= len(arm.plan.items):
-                continue
-            item = arm.plan.items[position]
-            for trial in range(arm.plan.suite.trials):
-                seq = _next_seq(arm.stored.get((position, trial, 0)))
-                if seq is not None:
-                    yield PlannedCall(index, position, item, trial, seq)
-
-
-def _next_seq(stored: StoredCall | None) -> int | None:
-    """Return the number of the next repetition, or None if the record stands."""
-    if stored is None:
-        return 0
-    again = stored.status == "infrastructure" and stored.code not in {"bad_request", "not_found", "not_recorded"}
-    return stored.seq + 1 if again else None
+class _GaveUpError(Exception):
+    """A call that would have been repeated, had dispatching not ended: it stays without a record."""
 
 
 class _Execution:
+    """Workers that take the next planned call, and the rules by which they end.
+
+    A worker waits (for its pace, for money, before a repetition), asks, or records. When dispatching ends, those that
+    wait end at once; those that ask may finish, within the grace after a signal; recording is never cut.
+    """
+
     def __init__(
         self,
         arms: Sequence[Arm],
@@ -151,6 +95,7 @@ class _Execution:
         self.rng = random.Random()  # noqa: S311 - jitter, not secrets
         self.arms = arms
         self.options = options
+        self.policies = [replace(options.retry, attempt_timeout_s=arm.plan.candidate.timeout_s) for arm in arms]
         self.clock = clock
         self.budget = budget
         self.cache = cache
@@ -158,31 +103,46 @@ class _Execution:
         self.progress = progress
         self.calls = pending(arms)
         self.total = sum(arm.plan.n_calls for arm in arms)
-        self.done = self.total
+        self.done = sum(n_recorded(arm) for arm in arms)
         self.cached = 0
         self.failed = 0
         self.fresh = 0
         self.done_here = 0
         self.started = clock.monotonic()
+        self.workers: list[asyncio.Task[None]] = []
+        self.asking: set[asyncio.Task[None]] = set()
+        self.recording: set[asyncio.Task[None]] = set()
+        self.halted = asyncio.Event()
         self.stopped: StopReason | None = None
         self.why: str | None = None
         self.error: ModelError | None = None
+        self.raised: Exception | None = None
         self._shown = -1.0
 
     async def run(self) -> ExecuteReport:
-        self.done = self.total - sum(1 for _ in pending(self.arms))
         self.show(force=True)
-        workers = [asyncio.create_task(self.work()) for _ in range(max(1, self.options.concurrency))]
-        stopper = asyncio.create_task(self.end_after_grace(workers))
+        self.workers = [asyncio.create_task(self.work()) for _ in range(max(1, self.options.concurrency))]
+        watchers = [asyncio.create_task(each()) for each in (self.obey_stop, self.obey_time, self.cut_after_grace)]
         try:
-            await asyncio.gather(*workers)
+            await asyncio.wait(self.workers, return_when=asyncio.FIRST_EXCEPTION)
         finally:
-            for task in [*workers, stopper]:
+            for task in [*self.workers, *watchers]:
                 task.cancel()
-            await asyncio.gather(*workers, stopper, return_exceptions=True)
+            await asyncio.gather(*self.workers, *watchers, return_exceptions=True)
+        self.raise_what_failed()
         self.show(force=True)
-        if self.stop.is_set() and self.stopped is None and self.done < self.total:
-            self.stopped, self.why = "signal", "stopped on request"
+        return self.report()
+
+    def raise_what_failed(self) -> None:
+        for worker in self.workers:
+            if not worker.cancelled() and (error := worker.exception()) is not None:
+                raise error
+        if self.raised is not None:
+            raise self.raised
+
+    def report(self) -> ExecuteReport:
+        if self.done >= self.total and self.stopped != "permanent_failure":
+            self.stopped, self.why = None, None
         return ExecuteReport(
             self.done,
             self.total,
@@ -195,29 +155,62 @@ class _Execution:
             self.done_here,
         )
 
-    async def end_after_grace(self, workers: Sequence[asyncio.Task[None]]) -> None:
+    async def obey_stop(self) -> None:
         await self.stop.wait()
+        self.over()
+
+    async def obey_time(self) -> None:
+        while not self.over():
+            limit = self.options.max_time_s
+            if limit is None:
+                return
+            await self.clock.sleep(limit - (self.clock.monotonic() - self.started))
+
+    async def cut_after_grace(self) -> None:
+        """End calls that outlast the grace, where somebody waits for the end or the record is in doubt."""
+        await self.halted.wait()
+        if self.stopped in {"budget", "permanent_failure"}:
+            await self.stop.wait()
         await self.clock.sleep(self.options.grace_s)
-        for worker in workers:
+        for worker in self.asking:
             worker.cancel()
 
     async def work(self) -> None:
-        with suppress(asyncio.CancelledError):
-            while not self.over():
-                call = next(self.calls, None)
-                if call is None:
-                    return
+        while not self.over():
+            call = next(self.calls, None)
+            if call is None:
+                return
+            try:
                 await self.one(call)
+            except BudgetExhaustedError as error:
+                self.halt("budget", error.reason)
+            except _GaveUpError:
+                return
+            except StoreError:
+                self.halt(None, "the store failed")
+                raise
+            except Exception as error:  # noqa: BLE001 - raised again when the answers in flight are recorded
+                self.raised = self.raised or error
+                self.halt(None, "a call could not be made")
 
     def over(self) -> bool:
         limit = self.options.max_time_s
-        if limit is not None and self.stopped is None and self.clock.monotonic() - self.started >= limit:
+        if self.stop.is_set():
+            self.halt("signal", "stopped on request")
+        elif limit is not None and self.clock.monotonic() - self.started >= limit:
             self.halt("time", f"--max-time {limit:g} s reached")
-        return self.stopped is not None or self.stop.is_set()
+        return self.halted.is_set()
 
-    def halt(self, reason: StopReason, why: str) -> None:
-        if self.stopped is None:
-            self.stopped, self.why = reason, why
+    def halt(self, reason: StopReason | None, why: str) -> None:
+        """End dispatching: nothing new is asked, and whoever only waits to ask ends."""
+        if self.halted.is_set():
+            return
+        self.halted.set()
+        self.stopped, self.why = reason, why
+        current = asyncio.current_task()
+        for worker in self.workers:
+            if worker is not current and worker not in self.asking and worker not in self.recording:
+                worker.cancel()
 
     async def one(self, call: PlannedCall) -> None:
         arm = self.arms[call.arm]
@@ -226,88 +219,73 @@ class _Execution:
         cached = self.cache.get(digest) if self.cache is not None and arm.cacheable else None
         if cached is not None:
             self.cached += 1
-            await self.record(arm, call, Exchange(key=_key(call), request_digest=digest, response=cached, cached=True))
+            await self.record(arm, call, Exchange(key=call.key, request_digest=digest, response=cached, cached=True))
             return
-        try:
-            await self.ask(arm, call, request, digest)
-        except BudgetExhaustedError as error:
-            self.halt("budget", error.reason)
-
-    async def ask(self, arm: Arm, call: PlannedCall, request: ChatRequest, digest: str) -> None:
-        started_at = self.clock.now().isoformat(timespec="milliseconds")
-        timeout_s = arm.plan.candidate.timeout_s
-        spent: list[float | None] = []
-
-        async def attempt(limit_s: float) -> ChatResponse:
-            reservation = await self.budget.reserve(arm.upper_cost(request))
-            cost: float | None = None
-            try:
-                context = CallContext(call.item.id, call.trial, 0, call.item.inputs, limit_s)
-                response = await arm.model.complete(request, context)
-                cost = arm.cost(response)
-            except ModelError as error:
-                cost = 0.0 if error.status is not None and error.status >= 400 else None
-                raise
-            finally:
-                spent.append(cost)
-                await self.budget.settle(reservation, cost)
-            return response
-
-        outcome = await call_with_retries(
-            attempt,
-            clock=self.clock,
-            rng=self.rng,
-            deadline_s=timeout_s * self.options.deadline_factor,
-            policy=replace(self.options.retry, attempt_timeout_s=timeout_s),
-            pace=partial(arm.pace, request) if arm.pace is not None else None,
-        )
-        cost_usd = None if any(cost is None for cost in spent) else sum(cost or 0.0 for cost in spent)
-        exchange = self.exchange(arm, call, digest, outcome, started_at, cost_usd)
+        exchange = await self.ask(arm, call, request, digest)
         await self.record(arm, call, exchange)
         if exchange.response is not None and self.cache is not None and arm.cacheable:
             self.cache.put(digest, exchange.response)
 
-    def exchange(
-        self,
-        arm: Arm,
-        call: PlannedCall,
-        digest: str,
-        outcome: CallOutcome,
-        started_at: str,
-        cost_usd: float | None,
-    ) -> Exchange:
-        key = _key(call)
-        if outcome.response is not None:
-            response = outcome.response.model_copy(update={"cost_usd": cost_usd})
-            return Exchange(
-                key=key, request_digest=digest, response=response, attempts=outcome.attempts, started_at=started_at
-            )
+    async def ask(self, arm: Arm, call: PlannedCall, request: ChatRequest, digest: str) -> Exchange:
+        started_at = self.clock.now().isoformat(timespec="milliseconds")
+        asking = _Asking(self, arm, call, request)
+        outcome = await call_with_retries(
+            asking.attempt,
+            clock=self.clock,
+            rng=self.rng,
+            deadline_s=arm.plan.candidate.timeout_s * self.options.deadline_factor,
+            policy=self.policies[call.arm],
+            pace=asking.turn,
+            on_attempt=self.give_up_waiting,
+        )
+        response, failure = outcome.response, None
+        if response is not None:
+            response = response.model_copy(update={"cost_usd": asking.cost_usd})
+        else:
+            failure = self.failure(arm, outcome, asking.cost_usd)
+        return Exchange(
+            key=call.key,
+            request_digest=digest,
+            response=response,
+            failure=failure,
+            attempts=outcome.attempts,
+            started_at=started_at,
+        )
+
+    def give_up_waiting(self, attempt: Attempt) -> None:
+        if attempt.wait_s is not None and self.over():
+            raise _GaveUpError
+
+    def failure(self, arm: Arm, outcome: CallOutcome, cost_usd: float | None) -> Failure:
         error = outcome.error
         assert error is not None  # noqa: S101 - an outcome has a response or an error
         code = cast("ErrorCode", error.code)
         failure = Failure(
             code=code,
             blame=BLAME[code],
-            message=self.redact(error.message[:2000]),
+            message=self.redact(error.message)[:2000],
             attempts=outcome.attempts,
             status=error.status,
             elapsed_s=outcome.elapsed_s,
             cost_usd=cost_usd,
         )
         self.watch_streak(arm, failure, error)
-        return Exchange(
-            key=key, request_digest=digest, failure=failure, attempts=outcome.attempts, started_at=started_at
-        )
+        return failure
 
     def watch_streak(self, arm: Arm, failure: Failure, error: ModelError) -> None:
         if failure.blame == "infrastructure" and not error.retryable and arm.answered == 0:
             arm.streak += 1
             if arm.streak >= PERMANENT_STREAK:
-                self.error = error
+                self.error = self.error or error
                 self.halt("permanent_failure", f"{arm.streak} calls in a row failed with {failure.code}")
 
     async def record(self, arm: Arm, call: PlannedCall, exchange: Exchange) -> None:
-        await arm.journal.put(call.position, exchange, call.seq)
+        worker = _this_worker()
+        self.recording.add(worker)
+        try:
+            await arm.journal.put(call.position, exchange, call.seq)
+        finally:
+            self.recording.discard(worker)
         self.done += 1
         self.done_here += 1
         self.fresh += not exchange.cached
@@ -329,8 +307,50 @@ class _Execution:
         )
 
 
-def _key(call: PlannedCall) -> CallKey:
-    return CallKey(item_id=call.item.id, trial=call.trial)
+class _Asking:
+    """One call with all its attempts: each waits its turn, asks once, and settles what it cost."""
+
+    def __init__(self, execution: _Execution, arm: Arm, call: PlannedCall, request: ChatRequest) -> None:
+        self._execution = execution
+        self._arm = arm
+        self._call = call
+        self._request = request
+        self._upper_cost = arm.upper_cost(request)
+        self._reservation = Reservation(0.0)
+        self._costs: list[float | None] = []
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What the attempts cost together; None if that of any is unknown."""
+        return None if None in self._costs else sum(cost or 0.0 for cost in self._costs)
+
+    async def turn(self) -> None:
+        """Wait for the provider's pace and for money; none of it is in a latency or against a timeout."""
+        if self._arm.pace is not None:
+            await self._arm.pace(self._request)
+        self._reservation = await self._execution.budget.reserve(self._upper_cost)
+        self._execution.asking.add(_this_worker())
+
+    async def attempt(self, limit_s: float) -> ChatResponse:
+        call, cost = self._call, None
+        try:
+            context = CallContext(call.item.id, call.trial, 0, call.item.inputs, limit_s)
+            response = await self._arm.model.complete(self._request, context)
+            cost = self._arm.cost(response)
+        except ModelError as error:
+            cost = 0.0 if error.status is not None and error.status >= 400 else None
+            raise
+        finally:
+            self._execution.asking.discard(_this_worker())
+            self._costs.append(cost)
+            await self._execution.budget.settle(self._reservation, cost)
+        return response
+
+
+def _this_worker() -> asyncio.Task[None]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - only workers come here
+    return cast("asyncio.Task[None]", task)
 
 
 async def execute(
@@ -347,9 +367,11 @@ async def execute(
     """Make every planned call that has no usable record, and record each outcome.
 
     Setting ``stop`` ends dispatching at once; calls in flight are waited for ``options.grace_s`` seconds and recorded.
+    A call that was to be repeated then stays without a record, and is asked again next time.
 
     Raises:
         StoreError: a record could not be written; nothing more was asked after that.
+        UsageError: a request could not be built; the answers in flight were recorded before.
     """
     execution = _Execution(
         arms,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from evalkit.base.clock import Clock
 from evalkit.core.item import Item
 from evalkit.core.output import Output
 from evalkit.core.score import Score
 from evalkit.runner.progress import Progress, ProgressSink, silent
+from evalkit.store.journal import JournalReader, RecordedOutput
+from evalkit.store.scores import ScoreWriter
 from evalkit.store.store import Store
 
 __all__ = ["SuiteGrader", "grade_run"]
 
+Key: TypeAlias = tuple[int, int, int]
 _GROUP = 1000
 
 
@@ -45,43 +50,61 @@ def grade_run(
         StoreError: the record cannot be read or the scores cannot be written.
     """
     started = clock.monotonic()
-    reader = store.read(run_id)
-    n_outputs = reader.count()
-    reader.close()
-    added = 0
-    for index, grader in enumerate(graders):
-        for n_graded in _grade_with(store, run_id, grader):
-            added += n_graded
-            done = min(index * n_outputs + added, n_outputs * len(graders))
-            progress(Progress("grading", done, n_outputs * len(graders), 0, 0, 0.0, clock.monotonic() - started, None))
+    with ExitStack() as stack:
+        reader = store.read(run_id)
+        stack.callback(reader.close)
+        scorers = [_Scorer(store, run_id, grader, stack) for grader in graders]
+        total = reader.count() * len(graders)
+        added = done = 0
+        for group in _groups(reader.answered()):
+            added += _score_group(reader, scorers, group)
+            done += len(group) * len(graders)
+            progress(Progress("grading", done, total, 0, 0, 0.0, clock.monotonic() - started, None))
     return added
 
 
-def _grade_with(store: Store, run_id: str, grader: SuiteGrader) -> Iterator[int]:
-    """Score what one grader has not scored, a durable group at a time; yield the number of scores of each group."""
-    scores = store.score_reader(run_id, grader.digest)
-    try:
-        done = scores.done()
-    finally:
-        scores.close()
-    reader = store.read(run_id)
-    pending = (
-        recorded
-        for recorded in reader.outputs()
-        if recorded.output.response is not None and (recorded.position, recorded.output.trial, recorded.seq) not in done
-    )
-    writer = None
-    try:
-        while group := list(islice(pending, _GROUP)):
-            writer = writer or store.score_writer(run_id, grader.digest)
-            rows = [
-                (recorded.position, recorded.output.trial, recorded.seq, score)
-                for recorded in group
-                for score in grader.grade(recorded.item, recorded.output)
-            ]
-            writer.put(rows)
-            yield len(rows)
-    finally:
-        reader.close()
-        if writer is not None:
-            writer.close()
+class _Scorer:
+    """One grader with its scores of one run."""
+
+    def __init__(self, store: Store, run_id: str, grader: SuiteGrader, stack: ExitStack) -> None:
+        self._open = partial(store.score_writer, run_id, grader.digest)
+        self._stack = stack
+        self._grader = grader
+        self._writer: ScoreWriter | None = None
+        self._reader = store.score_reader(run_id, grader.digest)
+        stack.callback(self._reader.close)
+
+    def missing(self, group: Sequence[Key]) -> set[Key]:
+        """Return which of ``group`` have no scores."""
+        return set(group) - self._reader.done(group[0][0], group[-1][0])
+
+    def score(self, outputs: Sequence[RecordedOutput], keys: set[Key]) -> int:
+        """Score those of ``outputs`` named by ``keys``, durably; return how many scores that made."""
+        rows = [(*key, score) for each in outputs if (key := _key(each)) in keys for score in self._grade(each)]
+        if rows:
+            if self._writer is None:
+                self._writer = self._open()
+                self._stack.callback(self._writer.close)
+            self._writer.put(rows)
+        return len(rows)
+
+    def _grade(self, recorded: RecordedOutput) -> Sequence[Score]:
+        return self._grader.grade(recorded.item, recorded.output)
+
+
+def _key(recorded: RecordedOutput) -> Key:
+    return recorded.position, recorded.output.trial, recorded.seq
+
+
+def _groups(answered: Iterator[Key]) -> Iterator[list[Key]]:
+    while group := list(islice(answered, _GROUP)):
+        yield group
+
+
+def _score_group(reader: JournalReader, scorers: Sequence[_Scorer], group: Sequence[Key]) -> int:
+    """Score what is missing of ``group``, reading its outputs once and only if something is."""
+    missing = [scorer.missing(group) for scorer in scorers]
+    if not any(missing):
+        return 0
+    outputs = list(reader.outputs(group[0][0], group[-1][0]))
+    return sum(scorer.score(outputs, keys) for scorer, keys in zip(scorers, missing, strict=True))

@@ -98,6 +98,7 @@ def plan_run(
     items = analysis_order(suite.items, suite.seed)
     if select is not None:
         wanted = set(select)
+        restricted = restricted or "a selection of items"
         items = tuple(item for item in items if item.id in wanted)
     if limit is not None:
         items = items[:limit]

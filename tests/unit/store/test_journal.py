@@ -149,6 +149,15 @@ def test_outputs_of_a_range_of_positions_are_those_and_no_others(created: Open, 
     reader.close()
 
 
+def test_trials_of_an_item_are_outputs_of_their_own(created: Open, path: Path, answer: Make) -> None:
+    journal = created()
+    put(journal, *((0, answer("q0", str(trial), trial=trial), 0) for trial in range(3)))
+    journal.close()
+    reader = JournalReader(path)
+    assert [(each.output.trial, each.output.text) for each in reader.outputs()] == [(0, "0"), (1, "1"), (2, "2")]
+    reader.close()
+
+
 def test_the_same_call_is_never_recorded_twice(created: Open, answer: Make) -> None:
     journal = created()
     put(journal, (0, answer("q0"), 0))
