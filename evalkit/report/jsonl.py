@@ -27,14 +27,9 @@ __all__ = ["FORMAT", "row_json", "verdict_json", "verdict_json_text", "write_row
 FORMAT = 1
 """The version of the verdict and row objects; it rises when a field changes its meaning or goes."""
 
-_COMPARISON_FIELDS = (
-    "scale", "statistic", "baseline", "candidate", "effect", "low", "high", "confidence", "p_pass", "p_fail",
-    "p_fail_adjusted", "target", "other_target", "p_pass_other_target", "p_fail_other_target", "n_pairs", "n_clusters",
-    "method", "why", "reason", "advisory", "detectable_effect", "needed_n", "probability_unchanged_passes", "n_missing",
-    "n_imputed", "n_skipped", "n_grader_errors", "n_expected", "worst_case_low", "worst_case_high", "p_pass_worst_case",
-    "p_fail_best_case", "discordance", "n_worse",
-    "n_better",
-)  # fmt: skip
+_COMPARISON_FIELDS = tuple(
+    name for name in MetricComparison.model_fields if name not in {"info", "rule_id", "regressed", "fixed"}
+)
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
