@@ -14,12 +14,12 @@ from evalkit.compare.baseline import read_baseline
 from evalkit.compare.compare import compare
 from evalkit.compare.plan_size import SizePlan, plan_size
 from evalkit.core.run import RunTable
+from evalkit.core.score import BUILT_IN_METRICS
 from evalkit.core.suite import Suite
 from evalkit.core.verdict import Comparison
 from evalkit.llm.pricing import find_price, upper_bound_usd
 from evalkit.runner.plan import RunPlan, plan_run
 from evalkit.runner.request import RequestBuilder
-from evalkit.store.table import BUILT_IN_METRICS
 
 __all__ = ["PlannedArm", "SuitePlan", "plan_suite"]
 

@@ -19,6 +19,7 @@ from evalkit.base.model import JsonObject
 from evalkit.base.registry import suggest
 from evalkit.core.candidate import Candidate
 from evalkit.core.run import RunManifest
+from evalkit.core.score import BUILT_IN_METRICS
 from evalkit.core.suite import Suite
 from evalkit.llm.config import config_for
 from evalkit.llm.limits import Pacer
@@ -35,7 +36,6 @@ from evalkit.runner.progress import ProgressSink, silent
 from evalkit.runner.request import RequestBuilder
 from evalkit.store.analysis import export_parquet
 from evalkit.store.journal import Journal, JournalReader, StoredCall
-from evalkit.store.table import BUILT_IN_METRICS
 
 __all__ = ["RunOptions", "StoppedError", "find_candidate", "grade_stored", "make_runs", "new_budget"]
 

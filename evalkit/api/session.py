@@ -98,7 +98,7 @@ class Session:
             UsageError: one cannot be built.
         """
         self.load_plugins()
-        root = Path(suite.path).parent if suite.path else self.settings.root
+        root = self.settings.root
         return tuple(SessionGrader(spec, build_grader(spec, root=root)) for spec in suite.graders)
 
 

@@ -27,8 +27,7 @@ def accept(
     from evalkit.api.runs import grade_stored
     from evalkit.api.verdicts import accept_baseline
     from evalkit.base.errors import UsageError
-    from evalkit.cli.project import open_session
-    from evalkit.cli.publish import shown
+    from evalkit.cli.project import open_session, shown
     from evalkit.cli.suite_of import suite_of
 
     if not reason.strip():

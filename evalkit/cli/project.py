@@ -13,7 +13,7 @@ from evalkit.core.suite import Suite
 from evalkit.runner.plan import analysis_order
 from evalkit.settings import load_settings
 
-__all__ = ["open_session", "run_options", "wants_color"]
+__all__ = ["NothingSelectedError", "open_session", "run_options", "shown", "wants_color"]
 
 
 def open_session(start: Path | None, **overrides: object) -> Session:
@@ -102,3 +102,14 @@ def _last_failed(session: Session, suite: Suite) -> list[str]:
             or any(value == worse.get(name) for name, (_, value, _) in record.scores.items())
         ]
     raise UsageError(f"suite {suite.name!r} has no finished run yet", hint="run it once without --last-failed")
+
+
+def shown(path: Path | str | None) -> str | None:
+    """Return a path relative to the working directory where it lies below it."""
+    if path is None:
+        return None
+    path = Path(path)
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -12,7 +12,7 @@ import typer
 
 from evalkit.api.session import Session
 from evalkit.api.verdicts import Gated
-from evalkit.cli.project import wants_color
+from evalkit.cli.project import shown, wants_color
 from evalkit.report.collect import collect_rows
 from evalkit.report.html import write_html
 from evalkit.report.jsonl import verdict_json, write_rows_jsonl
@@ -104,14 +104,3 @@ def show(session: Session, gated: Sequence[Gated], written: Sequence[Written], *
         from evalkit.cli.tracking import log_all
 
         log_all(session, gated, written, quiet=quiet or as_json)
-
-
-def shown(path: Path | str | None) -> str | None:
-    """Return a path relative to the working directory where it lies below it."""
-    if path is None:
-        return None
-    path = Path(path)
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +25,10 @@ from evalkit.cli.options import (
     SuitePath,
 )
 
-__all__ = ["grade", "run"]
+if TYPE_CHECKING:
+    from evalkit.report.rows import MetricSummary
+
+__all__ = ["grade", "run", "summary_json"]
 
 
 def run(
@@ -83,25 +87,19 @@ def run(
     for each in runs:
         summaries = summarize(each)
         if as_json:
-            body = {
-                "format": 1,
-                "run": each.manifest.model_dump(mode="json", exclude={"candidate": {"prompt"}}),
-                "metrics": [
-                    {
-                        "metric": summary.info.name,
-                        "mean": summary.mean,
-                        "low": summary.low,
-                        "high": summary.high,
-                        "n": summary.n,
-                    }
-                    for summary in summaries
-                ],
-            }
+            manifest = each.manifest.model_dump(mode="json", exclude={"candidate": {"prompt"}})
+            body = {"format": 1, "run": manifest, "metrics": [summary_json(summary) for summary in summaries]}
             typer.echo(json.dumps(body))
         elif quiet:
             typer.echo(each.id)
         else:
             typer.echo(render_run(each.manifest, summaries), nl=False)
+
+
+def summary_json(summary: MetricSummary) -> dict[str, object]:
+    """Return a metric's summary as `run --json` and `runs show --json` print it."""
+    body = {field: value for field, value in asdict(summary).items() if field != "info"}
+    return {"metric": summary.info.name, "kind": summary.info.kind, **body, "not_scored": dict(summary.not_scored)}
 
 
 def grade(

@@ -21,19 +21,11 @@ from evalkit.core.run import (
     RunManifest,
     RunTable,
 )
-from evalkit.core.score import MetricInfo
+from evalkit.core.score import BUILT_IN_METRICS, MetricInfo
 from evalkit.store.checksum import damaged
 from evalkit.store.store import Store
 
-__all__ = ["BUILT_IN_METRICS", "SCORE_STATUS", "GradedBy", "read_table"]
-
-BUILT_IN_METRICS: tuple[MetricInfo, ...] = (
-    MetricInfo(name="latency_s", kind="positive", better="lower"),
-    MetricInfo(name="cost_usd", kind="positive", better="lower"),
-    MetricInfo(name="input_tokens", kind="positive", better="lower"),
-    MetricInfo(name="output_tokens", kind="positive", better="lower"),
-)
-"""What the runner itself measures on every output."""
+__all__ = ["SCORE_STATUS", "GradedBy", "read_table"]
 
 SCORE_STATUS = {
     "ok": STATUS_OK,

@@ -213,8 +213,8 @@ class Demonstration:
     def compared_naively(self, stem: str = "support_qa") -> None:
         """Say what a plain gate would have said of the verdict just written."""
         verdict: dict[str, Any] = json.loads((self.folder / f"reports/{stem}.verdict.json").read_text())
-        rule = next(found for found in verdict["findings"] if found["rule"]["metric"] == _METRIC)
-        self.naive(rule["comparison"]["baseline"], rule["comparison"]["candidate"])
+        rule = next(found for found in verdict["rules"] if found["metric"] == _METRIC)
+        self.naive(rule["baseline"], rule["candidate"])
 
     def show(self, done: Done) -> None:
         """Print a command's output, indented."""

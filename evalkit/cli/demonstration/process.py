@@ -105,4 +105,4 @@ def model_server(*words: str, folder: Path, environ: Mapping[str, str]) -> Itera
 def request_count(url: str) -> int:
     """Return how many chat requests a server of ours has received."""
     with urllib.request.urlopen(url.removesuffix("/v1") + "/__stats", timeout=5) as answer:  # noqa: S310 - loopback
-        return int(json.load(answer)["requests"])
+        return int(json.load(answer)["received"])
