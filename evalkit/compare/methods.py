@@ -16,7 +16,6 @@ from evalkit.compare.values import FloatArray, IntArray
 from evalkit.core.score import Better, MetricInfo
 from evalkit.stats import (
     GateResult,
-    StatsError,
     detectable_effect,
     gate_from_null,
     gate_test,
@@ -278,22 +277,19 @@ def quantile_regression(
 def bounded_planning(diffs: FloatArray, *, margin: float, design: Design) -> Planning:
     """Return what a gate on differences in [-1, 1] can see; items needed from the upper bound of the discordance."""
     units = design.deciding_clusters
-    try:
-        # An equal candidate never proves an improvement: margin 0 has no number of items, only what can be seen.
-        plannable = margin >= _LEAST_MARGIN
-        asked = needed_items(
-            diffs, margin=margin if plannable else 1.0, alpha=design.alpha, power=design.power, clusters=units
-        )
-        if not plannable:
-            return Planning(asked.detectable, None, design.alpha)
-        n_clusters = None if units is None else int(np.unique(units).size)
-        floor = min_clusters(margin, alpha=design.alpha, max_cluster_effect=design.cap if n_clusters else 1.0)
-        per_unit = 1.0 if n_clusters is None else diffs.size / n_clusters
-        needed = max(asked.n, math.ceil(floor * per_unit))
-        chance = equal_chance(diffs, margin=margin, design=design, design_effect=asked.design_effect)
-        return Planning(asked.detectable, needed, chance)
-    except StatsError:
-        return Planning()
+    # An equal candidate never proves an improvement: margin 0 has no number of items, only what can be seen.
+    plannable = margin >= _LEAST_MARGIN
+    asked = needed_items(
+        diffs, margin=margin if plannable else 1.0, alpha=design.alpha, power=design.power, clusters=units
+    )
+    if not plannable:
+        return Planning(asked.detectable, None, design.alpha)
+    n_clusters = None if units is None else int(np.unique(units).size)
+    floor = min_clusters(margin, alpha=design.alpha, max_cluster_effect=design.cap if n_clusters else 1.0)
+    per_unit = 1.0 if n_clusters is None else diffs.size / n_clusters
+    needed = max(asked.n, math.ceil(floor * per_unit))
+    chance = equal_chance(diffs, margin=margin, design=design, design_effect=asked.design_effect)
+    return Planning(asked.detectable, needed, chance)
 
 
 def equal_chance(diffs: FloatArray, *, margin: float, design: Design, design_effect: float = 1.0) -> float:

@@ -155,7 +155,8 @@ def summary(outcome: Outcome, findings: Sequence[Finding], comparison: Compariso
     more = f"; {len(there) - 1} more {_plural('rule', len(there) - 1)}" if len(there) > 1 else ""
     if outcome == "fail":
         return f"FAIL: {_failed(first)}{more}"
-    said = first.reason if outcome == "error" else figure(first.comparison) + f", needs {first.need}"
+    tested = first.comparison.p_pass is not None and outcome == "inconclusive"
+    said = f"{figure(first.comparison)}, needs {first.need}" if tested else first.reason
     return f"{outcome.upper()}: {first.rule.metric}: {said}{more}"
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evalkit.base.errors import UsageError
 from evalkit.compare.compare import compare
 from evalkit.compare.decide import decide, decide_many
+from evalkit.compare.wording import figure
 from evalkit.core.run import STATUS_ERROR, STATUS_OK
 from evalkit.core.score import MetricInfo
 from evalkit.core.suite import MetricRule, Policy
@@ -184,7 +185,7 @@ def test_an_unfinished_run_is_an_error(status: str) -> None:
 @pytest.mark.parametrize("arm", ["candidate", "baseline"])
 @pytest.mark.parametrize(("rate", "outcome"), [(0.01, "pass"), (0.0101, "error"), (math.nan, "error")])
 def test_too_many_lost_outputs_are_an_error(arm: str, rate: float, outcome: str) -> None:
-    account = {"n_baseline": 300, "n_candidate": 300, "n_paired": 300, f"{arm}_error_rate": rate}
+    account: dict[str, Any] = {"n_baseline": 300, "n_candidate": 300, "n_paired": 300, f"{arm}_error_rate": rate}
     assert verdict((REGRESSION, metric()), pairing=PairingAccount(**account)).outcome == outcome
 
 
@@ -241,6 +242,7 @@ def test_without_a_baseline_relative_rules_stay_open_and_absolute_ones_decide() 
     assert both.outcome == "inconclusive"
     assert "evalkit baseline accept" in both.next_steps[0]
     assert both.inconclusive_kind is None
+    assert both.summary_line == "INCONCLUSIVE: correct: there is no baseline to compare with"
     silent = verdict((REGRESSION, metric(reason=None)), with_baseline=False)
     assert silent.findings[0].reason == "there is no baseline"
 
@@ -374,6 +376,12 @@ def test_none_may_fail_is_a_count(failing: float, worst: float, missing: int, ou
         assert found.summary_line.startswith(f"FAIL: correct: {failing:g} failing")
     if outcome == "inconclusive":
         assert "evalkit grade" in found.next_steps[0]
+        assert found.summary_line.startswith("INCONCLUSIVE: correct: none fails, but 3 items")
+
+
+def test_an_undecided_rule_shows_its_figure_and_what_it_needs() -> None:
+    assert only(REGRESSION, **OPEN).summary_line == "INCONCLUSIVE: correct: -0.020 [-0.070, +0.030], needs > -0.05"
+    assert figure(metric(effect=None)) == "no figure"
 
 
 def test_ratio_rules_are_worded_as_ratios() -> None:
