@@ -201,6 +201,10 @@ def _facts(finding: Finding) -> Iterator[tuple[str, str]]:
     yield "worse / better", f"{comparison.n_worse:,} / {comparison.n_better:,}"
     yield "p to pass", "" if comparison.p_pass is None else p_value(comparison.p_pass)
     yield "p to fail, unadjusted", "" if comparison.p_fail is None else p_value(comparison.p_fail)
+    if comparison.other_target is not None:
+        yield "judged for", f"{comparison.target} clusters"
+        yield f"p to pass for {comparison.other_target} clusters", p_value(comparison.p_pass_other_target)
+        yield f"p to fail for {comparison.other_target} clusters", p_value(comparison.p_fail_other_target)
     yield "discordance", "" if comparison.discordance is None else f"{comparison.discordance:.3f}"
     yield "items needed", "" if comparison.needed_n is None else f"{comparison.needed_n:,}"
     yield "method", comparison.method

@@ -108,27 +108,34 @@ class MlflowSink:
         self, verdict: Verdict, summaries: Sequence[MetricSummary] = (), *, files: Sequence[Path] = ()
     ) -> SinkResult:
         """Log a verdict with the candidate's metrics and files (the report, the rows). Never raises."""
-        return self._log(track_verdict(verdict, summaries, redactor=self._redactor), files)
+        return self.log_verdicts([(verdict, summaries, files)])[0]
+
+    def log_verdicts(self, each: Sequence[tuple[Verdict, Sequence[MetricSummary], Sequence[Path]]]) -> list[SinkResult]:
+        """Log several verdicts, each with its metrics and files, over one client. Never raises."""
+        return self._log(
+            [(track_verdict(verdict, summaries, redactor=self._redactor), files) for verdict, summaries, files in each]
+        )
 
     def log_run(
         self, manifest: RunManifest, summaries: Sequence[MetricSummary] = (), *, files: Sequence[Path] = ()
     ) -> SinkResult:
         """Log a run that has no verdict. Never raises."""
-        return self._log(track_run(manifest, summaries, redactor=self._redactor), files)
+        return self._log([(track_run(manifest, summaries, redactor=self._redactor), files)])[0]
 
-    def _log(self, run: TrackedRun, files: Sequence[Path]) -> SinkResult:
+    def _log(self, each: Sequence[tuple[TrackedRun, Sequence[Path]]]) -> list[SinkResult]:
         try:
-            entry = outbox.put(self.outbox, run, files)
+            waiting = [outbox.put(self.outbox, run, files) for run, files in each]
         except StoreError as error:
-            return SinkResult(ok=False, reason=error.message)
+            return [SinkResult(ok=False, reason=error.message)] * len(each)
         problem = self._probe.problem()
         if problem is not None:
-            return SinkResult(ok=False, reason=f"{problem}; kept in the outbox for `evalkit sync`")
-        limit_s = self._server_limit_s if is_http(self._uri) else _LOCAL_LIMIT_S
-        result = self._upload([entry], limit_s).get(run.key, SinkResult(ok=False, reason="the uploader said nothing"))
-        if result.ok:
-            return result
-        return SinkResult(ok=False, reason=f"{result.reason}; kept in the outbox for `evalkit sync`")
+            return [_kept(problem)] * len(each)
+        results = self._upload(
+            list(dict.fromkeys(waiting)), self._server_limit_s if is_http(self._uri) else _LOCAL_LIMIT_S
+        )
+        untried = SinkResult(ok=False, reason="not tried after the failure before")
+        found = [results.get(run.key, untried) for run, _ in each]
+        return [result if result.ok else _kept(result.reason) for result in found]
 
     def sync(self) -> SyncReport:
         """Upload everything in the outbox, each once. Never raises."""
@@ -173,6 +180,10 @@ class MlflowSink:
 
     def _artifacts(self) -> str:
         return (self._store / "mlflow-artifacts").resolve().as_uri()
+
+
+def _kept(reason: str | None) -> SinkResult:
+    return SinkResult(ok=False, reason=f"{reason}; kept in the outbox for `evalkit sync`")
 
 
 def _results(stdout: bytes) -> dict[str, SinkResult]:

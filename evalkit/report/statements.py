@@ -23,7 +23,7 @@ __all__ = [
     "worst_items",
 ]
 
-StatementKind = Literal["finding", "account", "warning", "difference", "note", "next"]
+StatementKind = Literal["finding", "account", "warning", "difference", "clusters", "note", "next"]
 EMBEDDED_MODEL_NOTE = "the embedded model is not an LLM: for demonstration and tests"
 
 _N_IDS = 3
@@ -67,8 +67,10 @@ def statements(verdict: Verdict) -> list[Statement]:
         *_findings(verdict),
         *(Statement("account", text) for text in _pairing(comparison.pairing)),
         *(Statement("account", text) for finding in verdict.findings for text in _missing(finding)),
+        *(Statement("account", text) for text in _skipped(verdict.findings)),
         *(Statement("warning", text) for text in comparison.warnings),
         *(Statement("difference", text) for text in comparison.differences),
+        *(Statement("clusters", text) for finding in verdict.findings for text in _clusters(finding)),
         *(Statement("note", text) for text in _notes(verdict)),
         *(Statement("next", text) for text in verdict.next_steps),
     ]
@@ -139,7 +141,6 @@ def _missing(finding: Finding) -> Iterator[str]:
     counts = (
         (comparison.n_missing, "missing"),
         (comparison.n_imputed, "imputed"),
-        (comparison.n_skipped, "skipped"),
         (comparison.n_grader_errors, "lost to grader errors or abstentions"),
     )
     named = [f"{number:,} {word}" for number, word in counts if number]
@@ -154,11 +155,16 @@ def _missing(finding: Finding) -> Iterator[str]:
     yield text
 
 
+def _skipped(findings: Sequence[Finding]) -> Iterator[str]:
+    counts = {finding.rule.metric: finding.comparison.n_skipped for finding in findings if finding.comparison.n_skipped}
+    if counts:
+        yield f"skipped items: {', '.join(f'{metric} {count:,}' for metric, count in counts.items())}"
+
+
 def _notes(verdict: Verdict) -> Iterator[str]:
     for finding in verdict.findings:
         if finding.comparison.statistic.startswith("share "):
             yield f"{finding.rule.metric}: the figures are the {finding.comparison.statistic}"
-        yield from _clusters(finding)
     if any(not finding.decides for finding in verdict.findings):
         yield "outcomes in parentheses are reported only and decide nothing"
     if verdict.probability_unchanged_passes is not None:

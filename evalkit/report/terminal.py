@@ -16,6 +16,7 @@ from evalkit.report.figures import (
     figure,
     interval_text,
     outcome_word,
+    p_value,
     usd,
 )
 from evalkit.report.rows import MetricSummary
@@ -26,14 +27,7 @@ from evalkit.report.table import text_table
 __all__ = ["WIDTH", "finish", "quiet_line", "render_run", "render_verdict"]
 
 WIDTH = 80
-_PREFIX = {
-    "finding": "",
-    "account": "",
-    "warning": "warning: ",
-    "difference": "differs: ",
-    "note": "",
-    "next": "next: ",
-}
+_PREFIX = {"warning": "warning: ", "difference": "differs: ", "next": "next: "}
 _COLORS = {"PASS": "32", "FAIL": "31", "INCONCLUSIVE": "33", "ERROR": "31"}
 _COLORED = re.compile(r"^(PASS|FAIL|INCONCLUSIVE|ERROR)\b|(?<=  )(FAIL|ERROR)$", re.MULTILINE)
 
@@ -60,6 +54,7 @@ def render_verdict(
         *_rules(verdict, width),
         *wrap(terminal_text(headline(verdict)), width),
         *(line for statement in statements(verdict) for line in _said(statement, width)),
+        *_targets(verdict.findings, width),
         *_where_next(verdict, report, suite_path, width),
     ]
     text = finish(lines)
@@ -109,8 +104,29 @@ def _rule(finding: Finding) -> tuple[str, ...]:
     )
 
 
+def _targets(findings: Sequence[Finding], width: int) -> list[str]:
+    """Return both p values of each rule on clustered items: for these clusters and for new ones of their kind."""
+    rows = []
+    for finding in findings:
+        comparison = finding.comparison
+        if comparison.other_target is None:
+            continue
+        mine = f"{p_value(comparison.p_pass)} | {p_value(comparison.p_fail)}"
+        other = f"{p_value(comparison.p_pass_other_target)} | {p_value(comparison.p_fail_other_target)}"
+        these, new = (mine, other) if comparison.target == "these" else (other, mine)
+        rows.append((terminal_text(finding.rule.metric), f"{comparison.n_clusters or 0:,}", these, new))
+    if not rows:
+        return []
+    judged = {finding.comparison.target for finding in findings if finding.comparison.other_target is not None}
+    head = ("p to pass | fail", "clusters", "for these clusters", "for new clusters")
+    table = text_table([head, *rows], width=width, keep_end=5)
+    return [*table, f"judged for {' and '.join(sorted(judged))} clusters"]
+
+
 def _said(statement: Statement, width: int) -> list[str]:
-    return wrap(_PREFIX[statement.kind] + terminal_text(statement.text), width)
+    if statement.kind == "clusters":  # stands in a table of its own
+        return []
+    return wrap(_PREFIX.get(statement.kind, "") + terminal_text(statement.text), width)
 
 
 def _where_next(verdict: Verdict, report: str | None, suite_path: str | None, width: int) -> list[str]:

@@ -128,7 +128,8 @@ def test_every_account_that_is_not_zero_is_printed(verdict: Verdict) -> None:
         "4 items not compared: new, not in the baseline (q3 q4 q5 …)",
         "7 pairs came from one and the same call",
         "candidate < 0.1 %, baseline 0 % of the outputs",
-        "1 missing, 2 imputed, 3 skipped, 4 lost to grader errors",
+        "1 missing, 2 imputed, 4 lost to grader errors",
+        "skipped items: correct 3",
         "whatever these were, the effect lies in [-0.020, +0.010]",
         "differs: prompt",
         "warning: few clusters",
@@ -146,11 +147,10 @@ def test_clustered_rules_show_both_targets(verdict: Verdict) -> None:
         p_fail_other_target=0.41,
         n_clusters=24,
     )
-    text = " ".join(render_verdict(changed).split())
-    assert (
-        "correct (24 clusters): p of passing 0.010, of failing 0.361 for these clusters; 0.070 and 0.410 for new"
-        in text
-    )
+    text = render_verdict(changed)
+    assert "p to pass | fail  clusters  for these clusters  for new clusters" in text
+    assert "correct           24        0.010 | 0.361       0.070 | 0.410" in text
+    assert "judged for these clusters" in text
 
 
 def test_embedded_models_are_named_as_no_llm(verdict: Verdict) -> None:
