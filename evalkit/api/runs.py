@@ -75,6 +75,7 @@ class RunOptions:
         max_calls: likewise for calls.
         max_time_s: likewise for time.
         cache: whether answers of other runs to the very same call are used.
+        export: whether finished runs are written as Parquet too, which SQL over all runs and MLflow read.
     """
 
     draw: str = "0"
@@ -86,6 +87,7 @@ class RunOptions:
     max_calls: int | None = None
     max_time_s: float | None = None
     cache: bool | None = None
+    export: bool = True
 
 
 def find_candidate(suite: Suite, name: str) -> Candidate:
@@ -152,7 +154,7 @@ async def make_runs(
             opened = _open_all(session, plans, graders, stack)
             report = await _execute(session, opened, options, models, stack, progress, stop, budget)
             await asyncio.to_thread(_grade_all, session, opened, graders, progress)
-            _close_all(session, opened, report, graders)
+            _close_all(session, opened, report, graders, export=options.export)
     finally:
         await models.aclose()
     runs = []
@@ -385,7 +387,7 @@ def graded_body(graders: Sequence[SessionGrader]) -> list[dict[str, object]]:
 
 
 def _close_all(
-    session: Session, opened: Sequence[_Open], report: ExecuteReport, graders: Sequence[SessionGrader]
+    session: Session, opened: Sequence[_Open], report: ExecuteReport, graders: Sequence[SessionGrader], *, export: bool
 ) -> None:
     """Write down how each run ended; a finished one also as Parquet."""
     for each in opened:
@@ -393,7 +395,7 @@ def _close_all(
         if not complete or each.manifest.status != "finished" or report.done_here:
             body = {"stopped": report.stopped, "cached": report.cached}
             each.journal.event("finished" if complete else "interrupted", session.clock.now(), body)
-        if complete:
+        if complete and export:
             export_parquet(session.store, each.manifest.id, {grader.digest: grader.spec.id for grader in graders})
 
 
