@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from evalkit.cli.help import SectionedGroup
 from evalkit.cli.options import AsJson, StorePath
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Accept and show baselines: the reference scores under git.", no_args_is_help=True)
+app = typer.Typer(
+    cls=SectionedGroup, help="Accept and show baselines: the reference scores under git.", no_args_is_help=True
+)
 
 
 @app.command()

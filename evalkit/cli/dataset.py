@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
+from evalkit.cli.help import SectionedGroup
 from evalkit.cli.options import AsJson
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Import, add to, lock and check datasets.", no_args_is_help=True)
+app = typer.Typer(cls=SectionedGroup, help="Import, add to, lock and check datasets.", no_args_is_help=True)
 
 Root = Annotated[Path, typer.Option("--root", help="The project's folder; `datasets/` lies in it.")]
 

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from evalkit.cli.help import SectionedGroup
 from evalkit.cli.options import AsJson
 
 __all__ = ["app"]
 
-app = typer.Typer(help="List graders and show their parameters.", no_args_is_help=True)
+app = typer.Typer(cls=SectionedGroup, help="List graders and show their parameters.", no_args_is_help=True)
 
 
 @app.command("list")

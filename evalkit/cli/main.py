@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from evalkit.base.errors import EvalkitError
+from evalkit.cli.help import SectionedGroup
 
 __all__ = ["app", "main"]
 
@@ -17,12 +18,13 @@ _MORE = "More"
 _PANEL = "Commands"
 
 app = typer.Typer(
+    cls=SectionedGroup,
     name="evalkit",
     help="Verdicts with evidence for LLM applications: pass, fail or inconclusive.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 

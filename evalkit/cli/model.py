@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from evalkit.cli.help import SectionedGroup
+
 __all__ = ["app"]
 
-app = typer.Typer(help="Serve the embedded model. Not an LLM: for demonstration and tests.", no_args_is_help=True)
+app = typer.Typer(
+    cls=SectionedGroup, help="Serve the embedded model. Not an LLM: for demonstration and tests.", no_args_is_help=True
+)
 
 
 @app.callback()
