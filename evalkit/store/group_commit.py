@@ -195,9 +195,9 @@ class GroupCommit:
         self._put(_Work(sql, rows, done))
         await done
 
-    def enqueue(self, sql: str, row: Row) -> None:
-        """Write ``row`` some time soon; a failure is not reported. For what can be made again."""
-        self._put(_Work(sql, [row], None))
+    def enqueue(self, sql: str, rows: Sequence[Row]) -> None:
+        """Write ``rows`` some time soon; a failure is not reported. For what can be made again."""
+        self._put(_Work(sql, rows, None))
 
     def close(self) -> None:
         """Commit what is queued and close the file. Safe to call twice."""

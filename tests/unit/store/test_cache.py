@@ -43,8 +43,31 @@ def test_a_stored_answer_comes_back_as_it_was(cache: ResponseCache) -> None:
     assert cache.get("key") == ANSWER
 
 
-def test_another_key_finds_nothing(cache: ResponseCache) -> None:
-    assert cache.get("other") is None
+@pytest.mark.parametrize("key", ["other", "ke", "key2", "z", ""])
+def test_another_key_finds_nothing(cache: ResponseCache, key: str) -> None:
+    assert cache.get(key) is None
+
+
+def test_digests_that_begin_alike_are_told_apart(path: Path) -> None:
+    cache = ResponseCache(path)
+    for n in range(3):
+        cache.put(f"abcdefgh-{n}", ChatResponse(text=str(n)))
+    cache.close()
+    cache = ResponseCache(path)
+    found = [cache.get(f"abcdefgh-{n}") for n in range(4)]
+    assert [each and each.text for each in found] == ["0", "1", "2", None]
+    cache.close()
+
+
+def test_every_one_of_many_answers_is_found(path: Path) -> None:
+    cache = ResponseCache(path)
+    for n in range(500):
+        cache.put(call_digest(str(n), "0", 0), ChatResponse(text=str(n)))
+    cache.close()
+    cache = ResponseCache(path)
+    assert all(cache.get(call_digest(str(n), "0", 0)) == ChatResponse(text=str(n)) for n in range(500))
+    assert not any(cache.get(call_digest(str(n), "1", 0)) for n in range(500))
+    cache.close()
 
 
 def test_an_empty_cache_finds_nothing(path: Path) -> None:

@@ -93,7 +93,7 @@ async def test_a_group_is_cut_at_its_largest_size(writer: GroupCommit, path: Pat
 
 def test_rows_are_committed_in_the_order_in_which_they_were_given(writer: GroupCommit, path: Path) -> None:
     for n in (3, 1, 2):
-        writer.enqueue(INSERT, (n, ""))
+        writer.enqueue(INSERT, [(n, "")])
     writer.write(INSERT, [(9, "")])
     connection = sqlite3.connect(path)
     assert {row[0] for row in connection.execute("SELECT id FROM t")} == {1, 2, 3, 9}
@@ -177,7 +177,7 @@ def test_a_failed_write_leaves_no_part_of_itself(writer: GroupCommit, path: Path
 def test_closing_commits_what_is_queued_and_may_be_repeated(path: Path) -> None:
     writer = GroupCommit(path, SCHEMA)
     for n in range(2000):
-        writer.enqueue(INSERT, (n, ""))
+        writer.enqueue(INSERT, [(n, "")])
     writer.close()
     writer.close()
     assert len(ids(path)) == 2000
