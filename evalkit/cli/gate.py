@@ -63,6 +63,7 @@ def gate(
     from evalkit.cli.project import open_session, run_options
     from evalkit.cli.publish import publish, show
     from evalkit.cli.stopped import ending
+    from evalkit.cli.tracking import log_all, open_sink
 
     session = open_session(suites[0], store=store, reports=out, tracking="none" if no_mlflow else None)
     loaded = [load_suite(session, path) for path in suites]
@@ -79,6 +80,7 @@ def gate(
         max_time=max_time,
         no_cache=no_cache,
     )
+    sink = open_sink(session)
     interrupted = Interrupted()
     with ending(interrupted), ProgressDisplay(plain=session.settings.ci, silent=quiet or as_json) as progress:
         gated = run_until_interrupted(
@@ -96,6 +98,8 @@ def gate(
         )
     written = publish(session, gated, junit=junit)
     show(session, gated, written, quiet=quiet, as_json=as_json)
+    if sink is not None:
+        log_all(sink, session, gated, written, quiet=quiet or as_json)
     raise typer.Exit(exit_code([each.verdict for each in gated]))
 
 

@@ -86,21 +86,18 @@ class _Rows:
 
 
 def show(session: Session, gated: Sequence[Gated], written: Sequence[Written], *, quiet: bool, as_json: bool) -> None:
-    """Print the verdicts, then log them to MLflow."""
+    """Print the verdicts on stdout: one JSON object, one line each, or in full."""
     if as_json:
         typer.echo(json.dumps({"format": 1, "verdicts": [verdict_json(each.verdict) for each in gated]}))
-    for each, files in zip(gated, written, strict=True):
-        if as_json:
-            continue
-        if quiet:
+    elif quiet:
+        for each in gated:
             typer.echo(quiet_line(each.verdict))
-            continue
-        text = render_verdict(
-            each.verdict, report=shown(files.html), suite_path=shown(each.suite.path), color=wants_color(session)
-        )
-        typer.echo(text, nl=False)
+    else:
+        texts = [
+            render_verdict(
+                each.verdict, report=shown(files.html), suite_path=shown(each.suite.path), color=wants_color(session)
+            )
+            for each, files in zip(gated, written, strict=True)
+        ]
+        typer.echo("\n".join(texts), nl=False)
     sys.stdout.flush()
-    if session.settings.tracking == "mlflow":
-        from evalkit.cli.tracking import log_all
-
-        log_all(session, gated, written, quiet=quiet or as_json)

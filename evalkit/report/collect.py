@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from evalkit.api.run import Run, RunRecord
 from evalkit.api.verdicts import Reference
@@ -12,7 +14,15 @@ from evalkit.core.output import Output
 from evalkit.core.run import STATUS_NAMES, STATUS_OK, MetricColumn, RunTable
 from evalkit.core.score import MetricInfo
 from evalkit.report.rows import MetricSummary, ReportRow, RowScore
-from evalkit.stats import mean_interval, wilson
+from evalkit.stats import (
+    Estimate,
+    clustered_se,
+    iid_se,
+    mean_interval,
+    suite_pass_at_k,
+    suite_pass_hat_k,
+    wilson,
+)
 
 __all__ = ["collect_rows", "summarize"]
 
@@ -34,20 +44,59 @@ def _summary(column: MetricColumn, table: RunTable) -> MetricSummary:
     if n == 0:
         return MetricSummary(column.info, None, None, None, 0, int(ok.size), missing)
     some = ok.any(axis=1)
-    totals = np.where(ok, column.value, 0.0).sum(axis=1)[some]
-    means = totals / ok.sum(axis=1)[some]
-    clusters = [cluster for cluster, kept in zip(table.clusters, some, strict=True) if kept]
-    clustered = any(cluster is not None for cluster in clusters)
-    low: float | None = None
-    high: float | None = None
-    if column.info.kind == "binary" and not clustered and column.status.shape[1] == 1:
-        interval = wilson(int(means.sum()), means.size)
-        low, high = interval.low, interval.high
-    elif means.size > 1 and (not clustered or len(set(clusters)) > 1):
-        codes = np.unique([str(cluster) for cluster in clusters], return_inverse=True)[1] if clustered else None
-        estimate = mean_interval(means, clusters=codes)
-        low, high = estimate.low, estimate.high
-    return MetricSummary(column.info, float(means.mean()), low, high, n, int(ok.size), missing)
+    means = np.where(ok, column.value, 0.0).sum(axis=1)[some] / ok.sum(axis=1)[some]
+    groups = [cluster for cluster, kept in zip(table.clusters, some, strict=True) if kept]
+    clusters = _codes(groups) if any(cluster is not None for cluster in groups) else None
+    low, high = _interval(column, means, clusters)
+    values = column.value[ok]
+    return MetricSummary(
+        info=column.info,
+        mean=float(means.mean()),
+        low=low,
+        high=high,
+        n=n,
+        n_planned=int(ok.size),
+        not_scored=missing,
+        se_independent=iid_se(values) if n > 1 else None,
+        se_clustered=clustered_se(means, np.arange(means.size) if clusters is None else clusters, correct=False),
+        n_clusters=None if clusters is None else int(clusters.max()) + 1,
+        total=math.fsum(values) if column.info.kind == "positive" and column.info.name != "latency_s" else None,
+        pass_at_k=_over_trials(suite_pass_at_k, column, ok),
+        pass_hat_k=_over_trials(suite_pass_hat_k, column, ok),
+    )
+
+
+def _codes(clusters: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    """Return a code for each item; an item without a cluster is one of its own."""
+    seen: dict[str | int, int] = {}
+    return np.array(
+        [seen.setdefault(row if name is None else name, len(seen)) for row, name in enumerate(clusters)], dtype=np.int64
+    )
+
+
+def _interval(
+    column: MetricColumn, means: npt.NDArray[np.float64], clusters: npt.NDArray[np.int64] | None
+) -> tuple[float | None, float | None]:
+    if column.info.kind == "binary" and clusters is None and column.status.shape[1] == 1:
+        wilson_interval = wilson(int(means.sum()), means.size)
+        return wilson_interval.low, wilson_interval.high
+    if means.size < 2 or (clusters is not None and int(clusters.max()) < 1):
+        return None, None
+    estimate = mean_interval(means, clusters=clusters)
+    return estimate.low, estimate.high
+
+
+def _over_trials(
+    estimator: Callable[..., Estimate], column: MetricColumn, ok: npt.NDArray[np.bool_]
+) -> tuple[float, ...]:
+    """Return the estimator for k = 1 … trials over the items all of whose trials are scored."""
+    whole = ok.all(axis=1)
+    n_trials = column.status.shape[1]
+    if column.info.kind != "binary" or n_trials < 2 or int(whole.sum()) < 2:
+        return ()
+    passes = column.value[whole].sum(axis=1).astype(int)
+    trials = [n_trials] * passes.size
+    return tuple(estimator(passes, trials, k).value for k in range(1, n_trials + 1))
 
 
 def collect_rows(run: Run, reference: Reference | None) -> Iterator[ReportRow]:

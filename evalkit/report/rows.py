@@ -108,6 +108,12 @@ class MetricSummary:
         n: how many outputs carry a value.
         n_planned: how many outputs there are.
         not_scored: reason and count of the others.
+        se_independent: standard error of the mean if every output were independent (s / sqrt(n), ddof 1), or None.
+        se_clustered: cluster-robust standard error (CR0) over clusters, or over items where there are none, or None.
+        n_clusters: how many clusters the items with a value form, None where they carry none.
+        total: sum over outputs, for metrics that add up (cost, tokens); None for others.
+        pass_at_k: binary metrics with several trials: the chance that at least one of k trials is 1, k = 1, 2, ….
+        pass_hat_k: likewise that all k trials are 1.
     """
 
     info: MetricInfo
@@ -117,6 +123,12 @@ class MetricSummary:
     n: int
     n_planned: int
     not_scored: tuple[tuple[str, int], ...] = ()
+    se_independent: float | None = None
+    se_clustered: float | None = None
+    n_clusters: int | None = None
+    total: float | None = None
+    pass_at_k: tuple[float, ...] = ()
+    pass_hat_k: tuple[float, ...] = ()
 
 
 def change_of(row: ReportRow) -> Change:

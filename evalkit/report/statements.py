@@ -70,7 +70,7 @@ def statements(verdict: Verdict) -> list[Statement]:
         *(Statement("account", text) for text in _skipped(verdict.findings)),
         *(Statement("warning", text) for text in comparison.warnings),
         *(Statement("difference", text) for text in comparison.differences),
-        *(Statement("clusters", text) for finding in verdict.findings for text in _clusters(finding)),
+        *(Statement("clusters", text) for finding in verdict.findings if finding.decides for text in _clusters(finding)),
         *(Statement("note", text) for text in _notes(verdict)),
         *(Statement("next", text) for text in verdict.next_steps),
     ]
@@ -78,13 +78,13 @@ def statements(verdict: Verdict) -> list[Statement]:
 
 
 def _findings(verdict: Verdict) -> Iterator[Statement]:
-    """Yield why each rule that does not pass does not, as far as the headline has not said it."""
+    """Yield why each deciding rule that does not pass does not, as far as the headline has not said it."""
     summary = verdict.summary_line
     for finding in verdict.findings:
         advisory = finding.comparison.advisory
         if advisory and advisory not in verdict.comparison.warnings:
             yield Statement("finding", _named(finding, advisory))
-        if finding.outcome == "pass":
+        if finding.outcome == "pass" or not finding.decides:
             continue
         flips = _flips(finding.comparison)
         if finding.outcome == "fail" and flips:
