@@ -142,12 +142,33 @@ async def gate_suites(
                 common_items=common_items,
                 cluster_meaning=suite.dataset.cluster_meaning,
             )
-            prepared.append((suite, run, reference, comparison))
+            prepared.append((suite, run, reference, _with_attempts(session, suite, run, reference, comparison)))
     verdicts = decide_many([(comparison, suite.policy) for suite, _, _, comparison in prepared])
     return [
         Gated(suite, run, reference, verdict)
         for (suite, run, reference, _), verdict in zip(prepared, verdicts, strict=True)
     ]
+
+
+def _with_attempts(
+    session: Session, suite: Suite, run: Run, reference: Reference | None, comparison: Comparison
+) -> Comparison:
+    """Return the comparison with a warning if the candidate has met this baseline in other draws before."""
+    if reference is None or run.manifest.restricted:
+        return comparison
+    manifest = reference.table.manifest
+    n = session.store.count_attempt(
+        at=session.clock.now().isoformat(timespec="seconds"),
+        suite=suite.name,
+        candidate=run.candidate.digest,
+        baseline=f"{manifest.candidate.digest} {manifest.id}" if reference.stored else manifest.candidate.digest,
+        draw=run.manifest.draw,
+        run=run.id,
+    )
+    if n < 2:
+        return comparison
+    said = f"attempt {n}: this candidate met this baseline in {n} draws; a pass after several tries is weaker evidence"
+    return comparison.model_copy(update={"warnings": (*comparison.warnings, said)})
 
 
 async def _runs_and_reference(

@@ -9,6 +9,7 @@ from pathlib import Path
 from evalkit.base.errors import StoreError, UsageError
 from evalkit.base.files import sync_folder
 from evalkit.core.run import RunManifest
+from evalkit.store.attempts import count_attempt
 from evalkit.store.cache import ResponseCache
 from evalkit.store.journal import Journal, JournalReader
 from evalkit.store.lock import RunLock
@@ -28,6 +29,7 @@ class Store:
         runs/<id>/scores.parquet
         runs/<id>/lock                    who writes it now
         cache.db                          answers by request digest
+    gates.db                          which candidates were gated against which baselines
 
     Args:
         root: the folder; created when something is written.
@@ -105,6 +107,13 @@ class Store:
     def score_reader(self, run_id: str, grader_digest: str) -> ScoreReader:
         """Open a grader's scores of a run for reading; the caller closes it."""
         return ScoreReader(self.score_path(run_id, grader_digest))
+
+    def count_attempt(self, *, at: str, suite: str, candidate: str, baseline: str, draw: str, run: str) -> int:
+        """Record a gate and return how many draws of this candidate met this baseline; see :mod:`.attempts`."""
+        self._make(self.root)
+        return count_attempt(
+            self.root / "gates.db", at=at, suite=suite, candidate=candidate, baseline=baseline, draw=draw, run=run
+        )
 
     def cache(self) -> ResponseCache:
         """Open the response cache; the caller closes it."""
