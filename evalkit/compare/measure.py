@@ -241,11 +241,29 @@ def _difference(claim: Claim, found: MetricPairs, design: Design) -> Fields:
 
 
 def _ratio(claim: Claim, found: MetricPairs, design: Design) -> Fields:
+    if not found.candidate.any() and not found.baseline.any():
+        return _nothing_on_both_sides(found)
     limit = claim.max_ratio or 1.0
     result = relative_gate(
         found.candidate, found.baseline, claim.info, max_ratio=limit, better=claim.better, design=design
     )
     return from_gate(result, ratio_planning(result, max_ratio=limit, design=design)) | _means(found, design)
+
+
+def _nothing_on_both_sides(found: MetricPairs) -> Fields:
+    """A model that is free on both sides has not become dearer: a fact about every pair, not an estimate."""
+    return {
+        "baseline": 0.0,
+        "candidate": 0.0,
+        "effect": 1.0,
+        "low": 1.0,
+        "high": 1.0,
+        "p_pass": 0.0,
+        "p_fail": 1.0,
+        "n_pairs": int(found.positions.size),
+        "method": "all-zero/1",
+        "why": "every value is zero on both sides, so nothing has risen",
+    }
 
 
 def _quantile(claim: Claim, found: MetricPairs, asked: float, design: Design) -> Fields:

@@ -54,8 +54,8 @@ def _three_digits(value: float, sign: str) -> str:
     if value == 0:
         return f"{0:{sign}d}"
     magnitude = math.floor(math.log10(abs(value)))
-    if magnitude >= 6 or magnitude < -5:
-        return f"{value:{sign}.2e}"
+    if magnitude >= 6 or magnitude < -3:
+        return f"{value:{sign}.1e}"
     return f"{value:{sign},.{max(0, 2 - magnitude)}f}"
 
 

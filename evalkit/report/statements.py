@@ -70,7 +70,12 @@ def statements(verdict: Verdict) -> list[Statement]:
         *(Statement("account", text) for text in _skipped(verdict.findings)),
         *(Statement("warning", text) for text in comparison.warnings),
         *(Statement("difference", text) for text in comparison.differences),
-        *(Statement("clusters", text) for finding in verdict.findings if finding.decides for text in _clusters(finding)),
+        *(
+            Statement("clusters", text)
+            for finding in verdict.findings
+            if finding.decides
+            for text in _clusters(finding)
+        ),
         *(Statement("note", text) for text in _notes(verdict)),
         *(Statement("next", text) for text in verdict.next_steps),
     ]

@@ -88,7 +88,8 @@ def _rules(verdict: Verdict, width: int) -> list[str]:
     confidence = confidence_text(verdict.findings[0].comparison.confidence)
     name = cut(terminal_text(verdict.comparison.candidate.candidate.name), 9)
     head = ("rule", "base", name, f"change [{confidence} CI]", "need", "outcome")
-    return text_table([head, *(_rule(finding) for finding in verdict.findings)], width=width, keep_end=5)
+    rows = [head, *(_rule(finding) for finding in verdict.findings)]
+    return text_table(rows, width=width, keep_end=5, firm=(3, 5))
 
 
 def _rule(finding: Finding) -> tuple[str, ...]:
@@ -99,7 +100,7 @@ def _rule(finding: Finding) -> tuple[str, ...]:
         arm_figure(comparison, comparison.baseline),
         arm_figure(comparison, comparison.candidate),
         change,
-        terminal_text(finding.need),
+        terminal_text(finding.need.removesuffix(" observed")),
         outcome_word(finding),
     )
 

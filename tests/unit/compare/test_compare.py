@@ -281,11 +281,19 @@ def test_what_cannot_be_compared_has_a_reason_and_no_number(
     assert found.effect is found.p_pass is found.p_fail is found.baseline is found.candidate is None
 
 
-def test_all_costs_zero_have_no_ratio() -> None:
+def test_a_model_free_on_both_sides_has_not_become_dearer() -> None:
     free = column(np.zeros(N), name="cost_usd", kind="positive", better="lower", grader=None)
     found = measured(free, free, rule("cost_usd", "no_regression", max_ratio=1.1))
+    assert (found.effect, found.low, found.high) == (1.0, 1.0, 1.0)
+    assert (found.p_pass, found.p_fail, found.reason) == (0.0, 1.0, None)
+
+
+def test_a_cost_where_there_was_none_has_no_ratio() -> None:
+    free = column(np.zeros(N), name="cost_usd", kind="positive", better="lower", grader=None)
+    paid = column(np.ones(N), name="cost_usd", kind="positive", better="lower", grader=None)
+    found = measured(paid, free, rule("cost_usd", "no_regression", max_ratio=1.1))
     assert found.reason is not None
-    assert "no ratio" in found.reason
+    assert found.p_pass is None
 
 
 def test_a_bound_on_a_binary_metric_is_exact() -> None:
