@@ -59,7 +59,7 @@ class SettingInfo:
     Attributes:
         name: its key in the file and among overrides.
         variable: the environment variable.
-        flag: the option of the command line.
+        flag: the option of the command line, None where there is none.
         default: as printed.
         description: one sentence.
         in_file: whether the file may set it.
@@ -67,24 +67,35 @@ class SettingInfo:
 
     name: str
     variable: str
-    flag: str
+    flag: str | None
     default: str
     description: str
     in_file: bool = True
+
+
+_FLAGS = {
+    "store": "--store",
+    "reports": "--out",
+    "concurrency": "--concurrency",
+    "max_cost_usd": "--max-cost",
+    "max_calls": "--max-calls",
+    "max_time_s": "--max-time",
+    "cache": "--no-cache",
+    "tracking": "--no-mlflow",
+}
 
 
 def _info(name: str) -> SettingInfo:
     spec = SettingsFile.model_fields[name]
     default = "none" if spec.default in (None, ()) else str(spec.default)
     default = default.lower() if isinstance(spec.default, bool) else default
-    flag = f"--{name.replace('_', '-')}"
-    return SettingInfo(name, f"EVALKIT_{name.upper()}", flag, default, str(spec.description))
+    return SettingInfo(name, f"EVALKIT_{name.upper()}", _FLAGS.get(name), default, str(spec.description))
 
 
 _CODE = SettingInfo(
     "allow_code",
     "EVALKIT_ALLOW_CODE",
-    "--allow-code",
+    None,
     "false",
     "Whether graders may execute model-written code. Never set by a file.",
     in_file=False,
@@ -195,8 +206,7 @@ def load_settings(
     known = {info.name: info for info in SETTINGS}
     for name, value in overrides.items():
         if value is not None:
-            flag = known[name].flag
-            values[name], origins[name] = _from_flag(known[name], value), flag
+            values[name], origins[name] = _from_flag(known[name], value), known[name].flag or name
     return Settings(
         root=root,
         models=models,
@@ -231,7 +241,7 @@ def _read_file(root: Path) -> tuple[Located, Loc, dict[str, Any]] | None:
         problem = located.problem(
             (*at, _CODE.name),
             "a file cannot allow code: it may come with a pull request",
-            hint=f"give {_CODE.flag} or {_CODE.variable}=1 where you trust the project",
+            hint=f"set {_CODE.variable}=1 where you trust the project",
         )
         raise FileError([problem])
     return located, at, data
@@ -247,7 +257,7 @@ def _from_file(name: str, value: Any, root: Path) -> Any:
 
 
 def _from_flag(info: SettingInfo, value: Any) -> Any:
-    return _checked(info, str(value) if isinstance(value, Path) else value, info.flag)
+    return _checked(info, str(value) if isinstance(value, Path) else value, info.flag or info.name)
 
 
 def _from_text(info: SettingInfo, text: str) -> Any:

@@ -67,8 +67,10 @@ def _global(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
     ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error; may stand anywhere.")] = False,
 ) -> None:
     """Verdicts with evidence for LLM applications: pass, fail or inconclusive."""
+    del version, debug  # taken from the command line by main(), so that it may follow a command too
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ Limit = Annotated[
     typer.Option("--limit", min=1, help="Only the first N items of the seeded order; such a run never passes."),
 ]
 Select = Annotated[
-    str | None, typer.Option("-k", help="Only items whose id or tag contains this text; gives no verdict.")
+    str | None, typer.Option("-k", help="Only items whose id contains this text, or that have it as a tag; no verdict.")
 ]
 LastFailed = Annotated[
     bool, typer.Option("--last-failed", help="Only items that scored worst last time; gives no verdict.")
