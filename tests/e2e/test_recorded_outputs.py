@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import Cli
 
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("recorded")]
+pytestmark = [pytest.mark.realdata, pytest.mark.timeout(900)]
 
 ABS = 1e-9
 REL_P = 1e-6
