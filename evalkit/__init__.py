@@ -21,7 +21,7 @@ _HOME = {
     "ModelError": "evalkit.base.errors",
     "Output": "evalkit.core.output",
     "Policy": "evalkit.core.suite",
-    "Run": "evalkit.api.run",
+    "Run": "evalkit.api.stored_run",
     "Score": "evalkit.core.score",
     "Session": "evalkit.api.session",
     "StoreError": "evalkit.base.errors",
@@ -68,7 +68,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from evalkit.api import agate, arun, baseline, compare, decide, gate, load_suite, run
-    from evalkit.api.run import Run
+    from evalkit.api.stored_run import Run
     from evalkit.api.session import Session
     from evalkit.base.errors import EvalkitError, ModelError, StoreError, UsageError
     from evalkit.core.candidate import Candidate

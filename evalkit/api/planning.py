@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalkit.api.models import Models
-from evalkit.api.run import Run
+from evalkit.api.stored_run import Run
 from evalkit.api.runs import find_candidate
 from evalkit.api.session import Session
 from evalkit.api.verdicts import STORED, baseline_path, gating_candidates

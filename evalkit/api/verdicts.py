@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.api.regrade import up_to_date
-from evalkit.api.run import Run, open_run
+from evalkit.api.stored_run import Run, open_run
 from evalkit.api.runs import RunOptions, find_candidate, grade_stored, make_runs, new_budget
 from evalkit.api.session import Session
 from evalkit.base.errors import UsageError

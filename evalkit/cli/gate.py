@@ -115,7 +115,7 @@ def compare(
     store: StorePath = None,
 ) -> None:
     """Compare two stored runs and decide; no model is called."""
-    from evalkit.api.run import open_run
+    from evalkit.api.stored_run import open_run
     from evalkit.api.verdicts import STORED, Gated, compare_runs
     from evalkit.cli.project import open_session
     from evalkit.cli.publish import publish, show

@@ -88,7 +88,7 @@ class NothingSelectedError(UsageError):
 
 def _last_failed(session: Session, suite: Suite) -> list[str]:
     """Return the items whose output failed or scored worst on a gating metric in the suite's newest whole run."""
-    from evalkit.api.run import Run
+    from evalkit.api.stored_run import Run
 
     for manifest in session.store.manifests():
         if manifest.suite != suite.name or manifest.restricted or manifest.status != "finished":

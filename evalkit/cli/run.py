@@ -108,7 +108,7 @@ def grade(
     store: StorePath = None,
 ) -> None:
     """Score a stored run with the graders as they are now; the model under test is not asked again."""
-    from evalkit.api.run import open_run
+    from evalkit.api.stored_run import open_run
     from evalkit.api.runs import grade_stored
     from evalkit.cli.progress import ProgressDisplay
     from evalkit.cli.project import open_session

@@ -50,7 +50,7 @@ def show(
     store: StorePath = None,
 ) -> None:
     """Show a run: what was asked of what, how it ended, its means."""
-    from evalkit.api.run import open_run
+    from evalkit.api.stored_run import open_run
     from evalkit.cli.project import open_session
     from evalkit.report.collect import summarize
     from evalkit.report.terminal import render_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit.api.run import Run
+from evalkit.api.stored_run import Run
 from evalkit.api.session import Session
 from evalkit.api.verdicts import load_suite
 from evalkit.base.errors import UsageError

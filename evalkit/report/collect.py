@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from evalkit.api.run import Run, RunRecord
+from evalkit.api.stored_run import Run, RunRecord
 from evalkit.api.verdicts import Reference
 from evalkit.core.output import Output
 from evalkit.core.run import STATUS_NAMES, STATUS_OK, MetricColumn, RunTable

@@ -273,7 +273,8 @@ class _Execution:
         return failure
 
     def watch_streak(self, arm: Arm, failure: Failure, error: ModelError) -> None:
-        if failure.blame == "infrastructure" and not error.retryable and arm.answered == 0:
+        hopeless = not error.retryable and failure.code != "not_recorded"
+        if failure.blame == "infrastructure" and hopeless and arm.answered == 0:
             arm.streak += 1
             if arm.streak >= PERMANENT_STREAK:
                 self.error = self.error or error

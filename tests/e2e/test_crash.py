@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from evalkit.api import load_suite
-from evalkit.api.run import Run
+from evalkit.api.stored_run import Run
 from evalkit.api.session import Session
 from evalkit.base.hashing import digest
 from evalkit.core.suite import Suite

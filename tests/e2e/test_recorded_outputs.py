@@ -82,10 +82,7 @@ def test_gsm8k_labels_verdicts_and_figures_are_reproduced(
     for model in models:
         outputs = [{"item_id": row["item_id"], **row["outputs"][model]} for row in rows]
         write_rows(tmp_path / f"replay/{model}.jsonl", outputs)
-    graders = (
-        "  - {use: numeric, name: solved, after: 'A:'}\n"
-        "  - {use: recorded, name: label, field: is_correct}\n"
-    )
+    graders = "  - {use: numeric, name: solved, after: 'A:'}\n  - {use: recorded, name: label, field: is_correct}\n"
     policy = "policy:\n  rules:\n    - {metric: solved, rule: no_regression, margin: 0.03}\n"
     project(tmp_path, "gsm8k", "gsm8k", models, graders, policy=policy)
     cli("dataset", "import", "items.jsonl", "--to", "gsm8k", "--version", "1", "--id", "item_id", "--input", "question",
@@ -137,14 +134,15 @@ def test_mmlu_pro_with_clusters_and_missing_items(
     import duckdb
 
     source = evalkit_data / "model_compare/mmlu_pro_verdicts.parquet"
-    frame = duckdb.sql(f"select item_id, model, pred, category, answer, correct from '{source}'").df()
+    connection = duckdb.connect()
+    frame = connection.execute(f"select item_id, model, pred, category, answer, correct from '{source}'").df()
+    connection.close()
     items = frame.drop_duplicates("item_id")[["item_id", "category", "answer"]]
     write_rows(tmp_path / "items.jsonl", items.to_dict("records"))
     models = sorted(frame["model"].unique())
     for model, part in frame.groupby("model"):
         rows = [
-            {"item_id": row.item_id, "text": row.pred if isinstance(row.pred, str) else "", "is_correct": bool(row.correct)}
-            for row in part.itertuples()
+            {"item_id": row.item_id, "text": row.pred if isinstance(row.pred, str) else ""} for row in part.itertuples()
         ]
         write_rows(tmp_path / f"replay/{model}.jsonl", rows)
     policy = (

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from evalkit.api.run import Run
+from evalkit.api.stored_run import Run
 from evalkit.api.runs import RunOptions, make_runs
 from evalkit.api.session import Session
 from evalkit.api.verdicts import load_suite
