@@ -109,8 +109,8 @@ class MetricComparison(Frozen):
     """Bounds on the effect when every grader error and abstention is set to its worst and best value."""
     p_pass_worst_case: float | None = None
     p_fail_best_case: float | None = None
-    """``p_pass`` with every grader error and abstention at its worst, ``p_fail`` with each at its best: a rule that these
-    do not confirm is inconclusive. None where there are none."""
+    """``p_pass`` with every grader error and abstention at its worst, ``p_fail`` with each at its best: a rule that
+    these do not confirm is inconclusive. None where there are none."""
     n_expected: int = 0
     """Items that should have a value; skipped ones are not among them."""
     probability_unchanged_passes: float | None = None

@@ -138,7 +138,9 @@ def test_mmlu_pro_with_clusters_and_missing_items(
     frame = connection.execute(f"select item_id, model, pred, category, answer, correct from '{source}'").df()
     connection.close()
     items = frame.drop_duplicates("item_id")[["item_id", "category", "answer"]]
-    write_rows(tmp_path / "items.jsonl", items.to_dict("records"))
+    write_rows(
+        tmp_path / "items.jsonl", ({str(key): value for key, value in row.items()} for row in items.to_dict("records"))
+    )
     models = sorted(frame["model"].unique())
     for model, part in frame.groupby("model"):
         rows = [
