@@ -68,8 +68,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from evalkit.api import agate, arun, baseline, compare, decide, gate, load_suite, run
-    from evalkit.api.stored_run import Run
     from evalkit.api.session import Session
+    from evalkit.api.stored_run import Run
     from evalkit.base.errors import EvalkitError, ModelError, StoreError, UsageError
     from evalkit.core.candidate import Candidate
     from evalkit.core.item import Item

@@ -10,9 +10,9 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from evalkit.api.stored_run import Run
 from evalkit.api.runs import RunOptions, make_runs
 from evalkit.api.session import Session
+from evalkit.api.stored_run import Run
 from evalkit.api.verdicts import (
     STORED,
     Reference,

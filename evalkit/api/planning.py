@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evalkit.api.models import Models
-from evalkit.api.stored_run import Run
 from evalkit.api.runs import find_candidate
 from evalkit.api.session import Session
+from evalkit.api.stored_run import Run
 from evalkit.api.verdicts import STORED, baseline_path, gating_candidates
 from evalkit.compare.baseline import read_baseline
 from evalkit.compare.compare import compare

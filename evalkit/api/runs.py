@@ -11,8 +11,8 @@ from functools import partial
 from typing import Literal
 
 from evalkit.api.models import Models
-from evalkit.api.stored_run import Run
 from evalkit.api.session import Session, SessionGrader, git_info, versions
+from evalkit.api.stored_run import Run
 from evalkit.base.errors import EvalkitError, StoreError, UsageError
 from evalkit.base.ids import new_run_id
 from evalkit.base.model import JsonObject

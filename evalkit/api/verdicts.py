@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalkit.api.regrade import up_to_date
-from evalkit.api.stored_run import Run, open_run
 from evalkit.api.runs import RunOptions, find_candidate, grade_stored, make_runs, new_budget
 from evalkit.api.session import Session
+from evalkit.api.stored_run import Run, open_run
 from evalkit.base.errors import UsageError
 from evalkit.compare.baseline import StoredBaseline, read_baseline, write_baseline
 from evalkit.compare.compare import compare

@@ -26,8 +26,8 @@ def accept(
     store: StorePath = None,
 ) -> None:
     """Write a finished run's scores as the suite's baseline; no model is called. Commit the file."""
-    from evalkit.api.stored_run import open_run
     from evalkit.api.runs import grade_stored
+    from evalkit.api.stored_run import open_run
     from evalkit.api.verdicts import accept_baseline
     from evalkit.base.errors import UsageError
     from evalkit.cli.project import open_session, shown

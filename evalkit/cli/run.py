@@ -108,8 +108,8 @@ def grade(
     store: StorePath = None,
 ) -> None:
     """Score a stored run with the graders as they are now; the model under test is not asked again."""
-    from evalkit.api.stored_run import open_run
     from evalkit.api.runs import grade_stored
+    from evalkit.api.stored_run import open_run
     from evalkit.cli.progress import ProgressDisplay
     from evalkit.cli.project import open_session
     from evalkit.cli.suite_of import suite_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evalkit.api.stored_run import Run
 from evalkit.api.session import Session
+from evalkit.api.stored_run import Run
 from evalkit.api.verdicts import load_suite
 from evalkit.base.errors import UsageError
 from evalkit.core.suite import Suite

@@ -91,7 +91,7 @@ class Journal:
         position = 0
         for group in batched_items(items):
             rows = [
-                sealed(position + index, item.id, item.digest, orjson.dumps(item.model_dump(mode="json")).decode())
+                sealed(position + index, item.id, item.digest, item.model_dump_json())
                 for index, item in enumerate(group)
             ]
             self._writer.write(_ITEM, rows)
@@ -133,11 +133,11 @@ class Journal:
 
 
 def batched_items(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Yield lists of up to 1,000 items."""
+    """Yield lists of up to 5,000 items."""
     group: list[Item] = []
     for item in items:
         group.append(item)
-        if len(group) == 1000:
+        if len(group) == 5000:
             yield group
             group = []
     if group:

@@ -53,28 +53,39 @@ def project(tmp_path: Path, server: str) -> Path:
 
 
 class Phases:
-    """When calls ended and grading began, from the progress told."""
+    """Wall and CPU time at the start, when asking began and ended, when grading ended, and at the end."""
 
     def __init__(self) -> None:
-        self.last_call = 0.0
+        self.wall: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+
+    def mark(self, name: str) -> None:
+        self.wall[name], self.cpu[name] = time.perf_counter(), time.process_time()
 
     def __call__(self, progress: Progress) -> None:
-        if progress.phase == "calls":
-            self.last_call = time.perf_counter()
+        if progress.phase == "calls" and "planned" not in self.wall:
+            self.mark("planned")
+        self.mark("asked" if progress.phase == "calls" else "graded")
+
+    def cpu_us(self, first: str, last: str) -> float:
+        return (self.cpu[last] - self.cpu[first]) / N_ITEMS * 1e6
 
 
 def run_once(session: Session, suite: Suite, draw: str) -> dict[str, float]:
     phases = Phases()
     options = RunOptions(draw=draw, concurrency=CONCURRENCY)
-    started, cpu = time.perf_counter(), time.process_time()
+    phases.mark("started")
     (made,) = asyncio.run(make_runs(session, suite, ["next"], options, progress=phases))
-    ended = time.perf_counter()
+    phases.mark("ended")
     assert made.status == "finished"
     return {
-        "items_per_s": N_ITEMS / (ended - started),
-        "calls_per_s": N_ITEMS / (phases.last_call - started),
-        "cpu_us_per_item": (time.process_time() - cpu) / N_ITEMS * 1e6,
-        "grading_and_export_s": ended - phases.last_call,
+        "items_per_s": N_ITEMS / (phases.wall["ended"] - phases.wall["started"]),
+        "calls_per_s": N_ITEMS / (phases.wall["asked"] - phases.wall["planned"]),
+        "cpu_us_per_item": phases.cpu_us("started", "ended"),
+        "cpu_us_plan_and_create": phases.cpu_us("started", "planned"),
+        "cpu_us_ask_and_record": phases.cpu_us("planned", "asked"),
+        "cpu_us_grade": phases.cpu_us("asked", "graded"),
+        "cpu_us_export": phases.cpu_us("graded", "ended"),
     }
 
 
@@ -94,7 +105,7 @@ def bodies(suite: Suite) -> list[bytes]:
 def test_a_durable_run_beside_a_bare_client(
     project: Path,
     cores: tuple[int, int] | None,
-    raw_rate: Callable[[list[bytes], int], float],
+    raw_client: Callable[[list[bytes], int], tuple[float, float]],
     keep: Callable[[str, dict[str, Any]], None],
 ) -> None:
     session = Session(load_settings(project.parent))
@@ -102,22 +113,23 @@ def test_a_durable_run_beside_a_bare_client(
     prepared = bodies(suite)
     raw, runs = [], []
     for n in range(ROUNDS):
-        raw.append(raw_rate(prepared, CONCURRENCY))
+        raw.append(raw_client(prepared, CONCURRENCY))
         runs.append(run_once(session, suite, str(n)))
-    figures = {key: round(statistics.median(each[key] for each in runs), 2) for key in runs[0]}
-    ratio = statistics.median(each["items_per_s"] / rate for each, rate in zip(runs, raw, strict=True))
-    assert 0 < ratio < 1.5
+    figures = {key: round(statistics.median(each[key] for each in runs), 1) for key in runs[0]}
+    ratios = [made["items_per_s"] / rate for made, (rate, _) in zip(runs, raw, strict=True)]
+    assert 0 < min(ratios) < 1.5
     keep(
         "runner-throughput",
         {
-            "what": "10,000 items, one check, durable store, whole command; the runner on one core, the server on another"
-            if cores
-            else "runner and server share their cores",
+            "what": "one check, durable store, the whole command from plan to Parquet, beside a bare aiohttp loop",
+            "cores": "the runner on one, the server on the other" if cores else "shared by runner and server",
+            "load_average": round(os.getloadavg()[0], 1),
             "items": N_ITEMS,
             "concurrency": CONCURRENCY,
             "rounds": ROUNDS,
             **figures,
-            "raw_requests_per_s": round(statistics.median(raw)),
-            "ratio_to_raw": round(ratio, 3),
+            "raw_requests_per_s": round(statistics.median(rate for rate, _ in raw)),
+            "raw_cpu_us_per_request": round(statistics.median(cpu for _, cpu in raw), 1),
+            "ratio_to_raw": round(statistics.median(ratios), 3),
         },
     )

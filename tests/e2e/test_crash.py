@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from evalkit.api import load_suite
-from evalkit.api.stored_run import Run
 from evalkit.api.session import Session
+from evalkit.api.stored_run import Run
 from evalkit.base.hashing import digest
 from evalkit.core.suite import Suite
 from evalkit.llm.providers.openai import request_body

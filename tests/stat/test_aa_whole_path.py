@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from evalkit.api.stored_run import Run
 from evalkit.api.runs import RunOptions, make_runs
 from evalkit.api.session import Session
+from evalkit.api.stored_run import Run
 from evalkit.api.verdicts import load_suite
 from evalkit.compare.compare import compare
 from evalkit.compare.decide import decide

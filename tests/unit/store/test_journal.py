@@ -329,8 +329,8 @@ def test_a_file_cut_or_overwritten_anywhere_never_reads_as_something_else(
             reader.close()
 
 
-def test_items_are_written_in_groups_of_a_thousand(make_items: Callable[[int], list[Item]]) -> None:
-    assert [len(group) for group in batched_items(make_items(2500))] == [1000, 1000, 500]
+def test_items_are_written_in_groups_of_five_thousand(make_items: Callable[[int], list[Item]]) -> None:
+    assert [len(group) for group in batched_items(make_items(11_000))] == [5000, 5000, 1000]
     assert list(batched_items([])) == []
 
 
