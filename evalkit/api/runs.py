@@ -341,6 +341,7 @@ def _arm(
     arm.model = models.ready(candidate.model)
     config = config_for(candidate.model, settings.models)
     arm.cacheable = config.kind in {"openai", "anthropic", "http", "local"}
+    arm.replayed = config.kind in {"replay", "local"}
     if config.requests_per_minute or config.tokens_per_minute:
         pacer = Pacer(
             session.clock,

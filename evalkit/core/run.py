@@ -127,4 +127,4 @@ class RunTable:
     columns: Mapping[str, MetricColumn]
     provenance: str
     call_digests: Sequence[str] = field(default_factory=tuple)
-    """n_items digests of the first trial's request and draw; equal ones on both sides mean one and the same call."""
+    """n_items names of the first trial's call (request, draw, moment); equal ones on both sides are the same call."""

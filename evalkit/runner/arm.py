@@ -49,6 +49,8 @@ class Arm:
         cost: what a response cost in USD, None if unknown.
         pace: waits until the provider's per-minute limits admit the request; the wait is in no latency.
         cacheable: whether an answer of another run to the very same call may be used.
+        replayed: whether the request alone decides the answer (a recording, the embedded model), so that asking twice
+            is no second, independent call.
         answered: calls answered in this execution.
         streak: failures so far that asking again cannot mend.
     """
@@ -63,6 +65,7 @@ class Arm:
     cost: Callable[[ChatResponse], float | None]
     pace: Callable[[ChatRequest], Awaitable[None]] | None = None
     cacheable: bool = True
+    replayed: bool = False
     answered: int = 0
     streak: int = 0
 

@@ -219,12 +219,19 @@ class _Execution:
         cached = self.cache.get(digest) if self.cache is not None and arm.cacheable else None
         if cached is not None:
             self.cached += 1
-            await self.record(arm, call, Exchange(key=call.key, request_digest=digest, response=cached, cached=True))
+            exchange = Exchange(
+                key=call.key,
+                request_digest=digest,
+                response=cached.response,
+                cached=True,
+                started_at=cached.asked_at or None,
+            )
+            await self.record(arm, call, exchange)
             return
         exchange = await self.ask(arm, call, request, digest)
         await self.record(arm, call, exchange)
         if exchange.response is not None and self.cache is not None and arm.cacheable:
-            self.cache.put(digest, exchange.response)
+            self.cache.put(digest, exchange.response, asked_at=exchange.started_at)
 
     async def ask(self, arm: Arm, call: PlannedCall, request: ChatRequest, digest: str) -> Exchange:
         started_at = self.clock.now().isoformat(timespec="milliseconds")
@@ -249,7 +256,7 @@ class _Execution:
             response=response,
             failure=failure,
             attempts=outcome.attempts,
-            started_at=started_at,
+            started_at=None if arm.replayed else started_at,
         )
 
     def give_up_waiting(self, attempt: Attempt) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,13 +16,29 @@ from evalkit.llm.wire import ChatResponse
 from evalkit.store.checksum import checked, damaged, sealed
 from evalkit.store.group_commit import GroupCommit, Row, connect, select
 
-__all__ = ["ResponseCache"]
+__all__ = ["CachedAnswer", "ResponseCache"]
 
 FORMAT = 1
-_SCHEMA = ("CREATE TABLE IF NOT EXISTS response (digest TEXT PRIMARY KEY, body TEXT NOT NULL, crc INTEGER NOT NULL)",)
-_INSERT = "INSERT OR IGNORE INTO response VALUES (?,?,?)"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS response"
+    " (digest TEXT PRIMARY KEY, asked_at TEXT NOT NULL, body TEXT NOT NULL, crc INTEGER NOT NULL)",
+)
+_INSERT = "INSERT OR IGNORE INTO response VALUES (?,?,?,?)"
 _PREFIX = 8
 _BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """A stored answer.
+
+    Attributes:
+        response: what was answered.
+        asked_at: when the call was really made; with the request it names that call. Empty if it is not known.
+    """
+
+    response: ChatResponse
+    asked_at: str
 
 
 class ResponseCache:
@@ -42,7 +59,7 @@ class ResponseCache:
         digests = select(self._db, path, "SELECT digest FROM response ORDER BY digest")
         self._known = array("Q", (_prefix(row[0]) for row in digests))
 
-    def get(self, request_digest: str) -> ChatResponse | None:
+    def get(self, request_digest: str) -> CachedAnswer | None:
         """Return the answer that was stored when the cache was opened, or None.
 
         Raises:
@@ -50,18 +67,18 @@ class ResponseCache:
         """
         if not self._may_hold(request_digest):
             return None
-        sql = "SELECT digest, body, crc FROM response WHERE digest = ?"
+        sql = "SELECT digest, asked_at, body, crc FROM response WHERE digest = ?"
         rows = checked(select(self._db, self.path, sql, (request_digest,)), self.path, "answer", 1)
-        for _, body, _ in rows:
+        for _, asked_at, body, _ in rows:
             try:
-                return ChatResponse.model_validate_json(body)
+                return CachedAnswer(ChatResponse.model_validate_json(body), asked_at)
             except ValidationError as error:
                 raise damaged(self.path, f"answer {request_digest} cannot be read") from error
         return None
 
-    def put(self, request_digest: str, response: ChatResponse) -> None:
+    def put(self, request_digest: str, response: ChatResponse, *, asked_at: str | None = None) -> None:
         """Store a complete answer some answers later; losing it in a crash loses no record."""
-        self._rows.append(sealed(request_digest, response.model_dump_json(exclude_defaults=True)))
+        self._rows.append(sealed(request_digest, asked_at or "", response.model_dump_json(exclude_defaults=True)))
         if len(self._rows) >= _BATCH:
             self._flush()
 

@@ -233,10 +233,14 @@ class JournalReader:
             yield RecordedOutput(position, seq, item, Output(item_id=item.id, trial=trial, exchanges=exchanges))
 
     def summaries(self) -> Iterator[tuple[int, int, int, str, str, str]]:
-        """Yield ``(position, trial, seq, request digest, status, JSON body)``, oldest repetition of a call first."""
+        """Yield ``(position, trial, seq, call, status, JSON body)``, oldest repetition of a call first.
+
+        ``call`` is the request's digest and the moment it was really asked: the same in two runs only where one call's
+        answer serves both, from the cache or from a recording.
+        """
         for row in self._ordered((0, _NO_END)):
-            position, trial, _, seq, request_digest, status, _, _, _, body, _ = row
-            yield position, trial, seq, request_digest, status, body
+            position, trial, _, seq, request_digest, status, _, _, started_at, body, _ = row
+            yield position, trial, seq, f"{request_digest} {started_at or ''}".rstrip(), status, body
 
     def count(self) -> int:
         """Return how many planned calls have a record."""

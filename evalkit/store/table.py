@@ -77,12 +77,12 @@ def read_table(store: Store, manifest: RunManifest, graders: Sequence[GradedBy])
         newest = np.zeros(shape, dtype=np.int64)
         call_digests = [""] * len(bodies)
         failed = np.full(shape, STATUS_MISSING, dtype=np.uint8)
-        for position, trial, seq, request_digest, status, body in reader.summaries():
+        for position, trial, seq, call, status, body in reader.summaries():
             if position >= shape[0] or trial >= shape[1]:
                 raise damaged(reader.path, f"exchange {position} {trial} belongs to no planned item")
             newest[position, trial] = seq
             if trial == 0:
-                call_digests[position] = request_digest
+                call_digests[position] = call
             failed[position, trial] = _set_measured(columns, (position, trial), status, orjson.loads(body))
     finally:
         reader.close()

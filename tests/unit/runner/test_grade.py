@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
+from pydantic import BaseModel
 
 from evalkit.base.model import Frozen
 from evalkit.core.candidate import Candidate
@@ -141,12 +142,14 @@ async def test_grading_in_groups_misses_and_repeats_nothing(
     assert len(set(words.shown)) == len(words.shown) == 12
 
 
+class NoParams(Frozen):
+    """Nothing to set."""
+
+
 class Fragile:
     """A user's grader with a bug."""
 
-    class Params(Frozen):
-        pass
-
+    Params: ClassVar[type[BaseModel]] = NoParams
     version: ClassVar[int] = 1
 
     def metrics(self, name: str) -> Sequence[MetricInfo]:

@@ -13,7 +13,7 @@ import pytest
 from evalkit.base.errors import StoreError
 from evalkit.llm.wire import ChatResponse, Usage
 from evalkit.runner.plan import call_digest
-from evalkit.store.cache import ResponseCache
+from evalkit.store.cache import CachedAnswer, ResponseCache
 from evalkit.store.store import Store
 
 ANSWER = ChatResponse(text="ja ü", usage=Usage(input_tokens=3), latency_s=0.5, cost_usd=0.25, recorded={"a": 1})
@@ -40,7 +40,7 @@ def cache(filled: Path) -> Iterator[ResponseCache]:
 
 
 def test_a_stored_answer_comes_back_as_it_was(cache: ResponseCache) -> None:
-    assert cache.get("key") == ANSWER
+    assert cache.get("key") == CachedAnswer(ANSWER, "")
 
 
 @pytest.mark.parametrize("key", ["other", "ke", "key2", "z", ""])
@@ -55,7 +55,7 @@ def test_digests_that_begin_alike_are_told_apart(path: Path) -> None:
     cache.close()
     cache = ResponseCache(path)
     found = [cache.get(f"abcdefgh-{n}") for n in range(4)]
-    assert [each and each.text for each in found] == ["0", "1", "2", None]
+    assert [each and each.response.text for each in found] == ["0", "1", "2", None]
     cache.close()
 
 
@@ -65,7 +65,9 @@ def test_every_one_of_many_answers_is_found(path: Path) -> None:
         cache.put(call_digest(str(n), "0", 0), ChatResponse(text=str(n)))
     cache.close()
     cache = ResponseCache(path)
-    assert all(cache.get(call_digest(str(n), "0", 0)) == ChatResponse(text=str(n)) for n in range(500))
+    assert all(
+        cache.get(call_digest(str(n), "0", 0)) == CachedAnswer(ChatResponse(text=str(n)), "") for n in range(500)
+    )
     assert not any(cache.get(call_digest(str(n), "1", 0)) for n in range(500))
     cache.close()
 
@@ -81,7 +83,7 @@ def test_the_first_answer_to_a_call_stays(cache: ResponseCache, filled: Path) ->
     cache.put("key", ChatResponse(text="other"))
     cache.close()
     again = ResponseCache(filled)
-    assert again.get("key") == ANSWER
+    assert again.get("key") == CachedAnswer(ANSWER, "")
     again.close()
 
 
@@ -112,7 +114,7 @@ def test_a_sealed_answer_of_another_shape_is_an_error(filled: Path) -> None:
     cache._writer.write("DELETE FROM response", [()])
     from evalkit.store.checksum import sealed
 
-    cache._writer.write("INSERT INTO response VALUES (?,?,?)", [sealed("key", "[]")])
+    cache._writer.write("INSERT INTO response VALUES (?,?,?,?)", [sealed("key", "", "[]")])
     with pytest.raises(StoreError, match="cannot be read"):
         cache.get("key")
     cache.close()
