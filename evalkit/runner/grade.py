@@ -78,18 +78,17 @@ class _Scorer:
         """Return which of ``group`` have no scores."""
         return set(group) - self._reader.done(group[0][0], group[-1][0])
 
-    def score(self, outputs: Sequence[RecordedOutput], keys: set[Key]) -> int:
-        """Score those of ``outputs`` named by ``keys``, durably; return how many scores that made."""
-        rows = [(*key, score) for each in outputs if (key := _key(each)) in keys for score in self._grade(each)]
-        if rows:
-            if self._writer is None:
-                self._writer = self._open()
-                self._stack.callback(self._writer.close)
-            self._writer.put(rows)
-        return len(rows)
+    def score(self, key: Key, recorded: RecordedOutput) -> int:
+        """Score an output and return how many scores that made; :meth:`flush` writes them."""
+        if self._writer is None:
+            self._writer = self._open()
+            self._stack.callback(self._writer.close)
+        return self._writer.add(*key, self._grader.grade(recorded.item, recorded.output))
 
-    def _grade(self, recorded: RecordedOutput) -> Sequence[Score]:
-        return self._grader.grade(recorded.item, recorded.output)
+    def flush(self) -> None:
+        """Write what was scored, durably."""
+        if self._writer is not None:
+            self._writer.flush()
 
 
 def _key(recorded: RecordedOutput) -> Key:
@@ -106,5 +105,10 @@ def _score_group(reader: JournalReader, scorers: Sequence[_Scorer], group: Seque
     missing = [scorer.missing(group) for scorer in scorers]
     if not any(missing):
         return 0
-    outputs = list(reader.outputs(group[0][0], group[-1][0]))
-    return sum(scorer.score(outputs, keys) for scorer, keys in zip(scorers, missing, strict=True))
+    added = 0
+    for recorded in reader.outputs(group[0][0], group[-1][0]):  # one at a time: a list of them costs more than grading
+        key = _key(recorded)
+        added += sum(scorer.score(key, recorded) for scorer, keys in zip(scorers, missing, strict=True) if key in keys)
+    for scorer in scorers:
+        scorer.flush()
+    return added

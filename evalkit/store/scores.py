@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from evalkit.base.errors import StoreError
 from evalkit.core.score import Score
 from evalkit.store.checksum import checked, sealed
-from evalkit.store.group_commit import GroupCommit, connect, format_of, select
+from evalkit.store.group_commit import GroupCommit, Row, connect, format_of, select
 
 __all__ = ["ScoreReader", "ScoreWriter"]
 
@@ -21,34 +21,44 @@ _SCHEMA = (
 )
 
 
+_INSERT = "INSERT OR IGNORE INTO score VALUES (?,?,?,?,?,?,?,?,?,?)"
+
+
+def _row(position: int, trial: int, seq: int, score: Score) -> Row:
+    return sealed(
+        position,
+        trial,
+        seq,
+        score.metric,
+        score.status,
+        None if score.value is None else score.value + 0.0,  # SQLite has no -0.0
+        score.label,
+        score.reason,
+        score.usage.model_dump_json(exclude_defaults=True) if score.usage else None,
+    )
+
+
 class ScoreWriter:
     """Appends scores durably. ``path`` is created if absent; its folder exists."""
 
     def __init__(self, path: Path) -> None:
         self._writer = GroupCommit(path, _SCHEMA, version=FORMAT)
+        self._rows: list[Row] = []
 
-    def put(self, rows: Sequence[tuple[int, int, int, Score]]) -> None:
-        """Write ``(position, trial, seq, score)`` rows; one that is there already is left as it is."""
-        self._writer.write(
-            "INSERT OR IGNORE INTO score VALUES (?,?,?,?,?,?,?,?,?,?)",
-            [
-                sealed(
-                    position,
-                    trial,
-                    seq,
-                    score.metric,
-                    score.status,
-                    None if score.value is None else score.value + 0.0,  # SQLite has no -0.0
-                    score.label,
-                    score.reason,
-                    score.usage.model_dump_json(exclude_defaults=True) if score.usage else None,
-                )
-                for position, trial, seq, score in rows
-            ],
-        )
+    def add(self, position: int, trial: int, seq: int, scores: Iterable[Score]) -> int:
+        """Take the scores of one output and return how many there are; :meth:`flush` writes them."""
+        before = len(self._rows)
+        self._rows.extend(_row(position, trial, seq, score) for score in scores)
+        return len(self._rows) - before
+
+    def flush(self) -> None:
+        """Write what was added, durably; a score that is there already is left as it is."""
+        if self._rows:
+            rows, self._rows = self._rows, []
+            self._writer.write(_INSERT, rows)
 
     def close(self) -> None:
-        """Commit and close. Safe to call twice."""
+        """Close; what was not flushed is not written. Safe to call twice."""
         self._writer.close()
 
 

@@ -57,7 +57,9 @@ def record(
         journal.close()
         if scores:
             writer = store.score_writer(manifest.id, CORRECT.digest)
-            writer.put(scores)
+            for position, trial, seq, score in scores:
+                writer.add(position, trial, seq, [score])
+            writer.flush()
             writer.close()
         return manifest
 
