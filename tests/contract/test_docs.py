@@ -5,8 +5,8 @@ folder the tutorial ends in, without its runs. Then, in the page's order:
 
 ``<!-- file: PATH -->``        the next block is written to PATH
 ``<!-- not run: REASON -->``   the next block is left alone
-```` ```console ````           each ``$`` line is run by a shell and must print what follows it; a line ``…`` stands for any lines,
-                               and ``…`` at the end of a line for its rest
+```` ```console ````           each ``$`` line is run and must print what follows it; a line ``…`` stands for any
+                               lines, and ``…`` at the end of a line for its rest
 ```` ```python ````            is run
 """
 
@@ -21,12 +21,22 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+import evalkit
 from evalkit.cli.main import main
+from evalkit.core.verdict import ExitCode
+from evalkit.llm import sandbox
+from evalkit.llm.config import ModelKind
+from evalkit.llm.errors import BLAME, RETRYABLE, ErrorCode
+from evalkit.llm.prompt import MAX_SOURCE
+from evalkit.llm.sandbox import MAX_TEXT
+from evalkit.store.analysis import VIEWS
 
 ROOT = Path(__file__).resolve().parents[2]
+ERRORS = "docs/reference/errors.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _RUNS = re.compile(r"<!-- runs: (empty|tutorial) -->")
 _BLOCK = re.compile(
@@ -172,10 +182,64 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.xdist_group("docs")
-@pytest.mark.parametrize("page", [page for page in PAGES if start_of(page)], ids=lambda page: page.stem)
-def test_page_prints_what_it_says(page: Path, tmp_path: Path, tutorial: dict[str, str]) -> None:
-    if start_of(page) == "tutorial":
+@pytest.mark.parametrize("path", [path for path in PAGES if start_of(path)], ids=lambda path: path.stem)
+def test_page_prints_what_it_says(path: Path, tmp_path: Path, tutorial: dict[str, str]) -> None:
+    if start_of(path) == "tutorial":
         for name, body in tutorial.items():
             write(tmp_path, name, body)
     (tmp_path / ".git").mkdir()  # the project ends here, whatever lies above
-    play(page, tmp_path)
+    play(path, tmp_path)
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_error_page_names_every_code_with_its_blame_and_whether_it_is_repeated() -> None:
+    rows = dict(
+        re.findall(r"^\| `(\w+)` (\| (?:candidate|infrastructure) \| (?:yes|no) )\|", page(ERRORS), re.MULTILINE)
+    )
+    assert rows == {code: f"| {BLAME[code]} | {'yes' if code in RETRYABLE else 'no'} " for code in get_args(ErrorCode)}
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/reference/errors.md"])
+def test_exit_codes_are_all_documented(name: str) -> None:
+    cells = " ".join(line.split("|")[1] for line in page(name).splitlines() if re.match(r"\| \d", line))
+    assert set(map(int, re.findall(r"\d+", cells))) == {int(code) for code in ExitCode}
+
+
+def test_template_page_lists_exactly_the_filters_there_are() -> None:
+    listed = re.search(r"Filters: `([^`]+)`", page("docs/reference/templates.md"))
+    assert listed is not None
+    assert listed[1].split() == sorted(name for name in sandbox._FILTERS if not name.startswith("_"))
+
+
+def test_template_page_states_the_limits_there_are() -> None:
+    text = page("docs/reference/templates.md")
+    for limit in (MAX_SOURCE, MAX_TEXT, sandbox.MAX_WORK, sandbox.MAX_RANGE, sandbox.MAX_NODES):
+        assert f"{limit:,}" in text, limit
+
+
+def test_model_page_shows_every_kind() -> None:
+    text = page("docs/reference/models.md")
+    assert [kind for kind in get_args(ModelKind) if f"| `{kind}` |" not in text] == []
+
+
+def test_python_page_names_everything_public() -> None:
+    text = page("docs/reference/python.md")
+    assert [name for name in evalkit.__all__ if not re.search(rf"`{name}[`(]", text)] == []
+
+
+def test_store_page_lists_the_views_columns_in_order() -> None:
+    text = page("docs/reference/store.md")
+    for view, columns in VIEWS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{view}` |"))
+        listed = re.sub(r"\([^)]*\)", "", row.split("|")[3])
+        assert re.findall(r"`(\w+)`", listed) == list(columns)
+
+
+def test_a_blank_rest_is_not_what_a_page_shows() -> None:
+    assert same(["a", "b", "c"], ["a", "…", "c"])
+    assert same(["a b"], ["a …"])
+    assert not same(["a", "b"], ["a"])
+    assert not same(["a"], ["a", "b"])
