@@ -254,6 +254,21 @@ async def test_a_stream_whose_server_never_hangs_up_ends_at_done() -> None:
         assert time.monotonic() - began < 2
 
 
+async def test_a_server_that_hangs_up_after_each_stream_without_saying_so_costs_no_failed_attempt() -> None:
+    """llama.cpp's server says ``Keep-Alive`` and closes the connection after a stream all the same."""
+    chunk = json.dumps({"choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]}).encode()
+    events = b"data: " + chunk + b"\n\ndata: [DONE]\n\n"
+    head = SSE_HEAD + b"Keep-Alive: timeout=5, max=100\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with serve(sends(head, b"%x\r\n%s\r\n0\r\n\r\n" % (len(events), events), pause_s=0.005)) as url:
+        model = open_test(url, stream=True)
+        try:
+            for _ in range(10):
+                response = await model.complete(REQUEST, CallContext("q1", 0, 0, {}, 5.0))
+                assert response.text == "a"
+        finally:
+            await model.aclose()
+
+
 async def test_retry_after_is_handed_on() -> None:
     head = b"HTTP/1.1 429 X\r\nRetry-After: 7\r\n"
     async with serve(sends(whole(b'{"error":{"message":"slow down"}}', head=head))) as url:
