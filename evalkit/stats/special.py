@@ -38,6 +38,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+_ROOT = 1e-13
+_MOST_STEPS = 200
+
+
 def _special() -> ModuleType:
     return importlib.import_module("scipy.special")
 
@@ -104,6 +108,46 @@ def chi2_tail(x: float, df: float) -> float:
 
 
 def bracketed_root(function: Callable[[float], float], low: float, high: float) -> float:
-    """The root of ``function`` on [low, high], to about 1e-13; the ends must differ in sign (Brent 1973)."""
-    root = importlib.import_module("scipy.optimize").brentq(function, low, high, xtol=1e-13, rtol=1e-13)
-    return float(root) if math.isfinite(root) else low
+    """The root of ``function`` on [low, high], to about 1e-13; ``low`` where a value is not a number.
+
+    Inverse quadratic interpolation where the last three points say that it will converge, bisection elsewhere. Written
+    here because importing ``scipy.optimize`` for it takes longer than most comparisons.
+
+    Raises:
+        ValueError: the ends do not differ in sign.
+
+    Ref: Chandrupatla (1997), Advances in Engineering Software 28, 145-149.
+    """
+    a, b = high, low
+    f_a, f_b = function(a), function(b)
+    if f_a * f_b > 0.0:
+        raise ValueError(f"no change of sign between {low} and {high}")
+    share = 0.5
+    for _ in range(_MOST_STEPS):
+        best, f_best = (a, f_a) if abs(f_a) < abs(f_b) else (b, f_b)
+        tolerance = _ROOT * (1.0 + abs(best))
+        if f_best == 0.0 or abs(b - a) <= tolerance:
+            return best
+        nearest = 0.5 * tolerance / abs(b - a)
+        point = a + min(max(share, nearest), 1.0 - nearest) * (b - a)
+        value = function(point)
+        if math.isnan(value):
+            return low
+        if (value > 0.0) == (f_a > 0.0):
+            c, f_c = a, f_a
+        else:
+            c, f_c, b, f_b = b, f_b, a, f_a
+        a, f_a = point, value
+        share = _next_share((a, b, c), (f_a, f_b, f_c))
+    return best
+
+
+def _next_share(points: tuple[float, float, float], values: tuple[float, float, float]) -> float:
+    """Where to look next, as a share of the way from a to b, which enclose the root; c was the point before."""
+    (a, b, c), (f_a, f_b, f_c) = points, values
+    if f_c in {f_a, f_b} or c == b:
+        return 0.5
+    xi, phi = (a - b) / (c - b), (f_a - f_b) / (f_c - f_b)
+    if not (phi * phi < xi and (1.0 - phi) ** 2 < 1.0 - xi):
+        return 0.5
+    return f_a / (f_b - f_a) * f_c / (f_b - f_c) + (c - a) / (b - a) * f_a / (f_c - f_a) * f_b / (f_c - f_b)
