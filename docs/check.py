@@ -2,7 +2,7 @@
 
 - relative links and anchors of every page lead somewhere, and every page below docs/ can be reached from docs/index.md
 - blocks marked ``yaml suite`` and ``yaml prompt``, and ``toml`` blocks, say what evalkit accepts
-- generated tables and schemas are what their scripts make
+- generated tables, schemas and the changelog are what their scripts make
 - changelog fragments have a known category
 - no tracked file holds a package index's address or a path of somebody's machine
 """
@@ -36,7 +36,7 @@ _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | 
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.MULTILINE)
 _INDEX = r"--(?:extra-)?index-url[ =]|--find-links[ =]|\bindex-url\s*=|files\.pythonhosted\.org|pypi\.org/simple"
 _MACHINE = r"(?<![\w.])/(?:root|work)/[\w.]|(?<![\w.])/(?:home|Users)/[a-z][\w.-]*/|[A-Z]:\\Users\\"
-_GENERATED = ("docs/reference", "suites/schema")
+_GENERATED = ("docs/reference", "docs/changelog.d", "suites/schema")
 
 
 def pages() -> list[Path]:
@@ -103,7 +103,7 @@ def bad_blocks() -> Iterator[str]:
             try:
                 _accept(block["info"].strip(), block["body"], where, schema)
             except (EvalkitError, ValidationError, jsonschema.ValidationError, tomllib.TOMLDecodeError) as error:
-                yield f"{where}: {str(error).splitlines()[0]}"
+                yield f"{where}: {' '.join(str(error).split())[:200]}"
 
 
 def _accept(info: str, body: str, where: str, schema: dict[str, object]) -> None:
@@ -124,7 +124,9 @@ def stale() -> Iterator[str]:
         for folder in _GENERATED:
             shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / "evalkit/suite/schemas").mkdir(parents=True)
-        for script in [*sorted(copy.glob("docs/reference/generate_*.py")), copy / "suites/schema/build.py"]:
+        shutil.copyfile(ROOT / "CHANGELOG.md", copy / "CHANGELOG.md")
+        scripts = [*copy.glob("docs/reference/generate_*.py"), copy / "docs/changelog.d/collect.py"]
+        for script in [*sorted(scripts), copy / "suites/schema/build.py"]:
             done = _run([sys.executable, str(script)])
             if done.returncode:
                 yield f"{script.relative_to(copy)}: {done.stderr.strip().splitlines()[-1]}"
@@ -137,7 +139,7 @@ def stale() -> Iterator[str]:
 def bad_fragments() -> Iterator[str]:
     """Yield every changelog fragment that is not ``<topic>.<category>.md`` or is empty."""
     for path in sorted((ROOT / "docs/changelog.d").iterdir()):
-        if path.name == "README.md":
+        if path.name in {"README.md", "collect.py", "__pycache__"}:
             continue
         parts = path.name.split(".")
         if len(parts) != 3 or parts[1] not in CATEGORIES or parts[2] != "md":
