@@ -280,8 +280,7 @@ class _Execution:
         return failure
 
     def watch_streak(self, arm: Arm, failure: Failure, error: ModelError) -> None:
-        hopeless = not error.retryable and failure.code != "not_recorded"
-        if failure.blame == "infrastructure" and hopeless and arm.answered == 0:
+        if failure.blame == "infrastructure" and failure.code != "not_recorded" and arm.answered == 0:
             arm.streak += 1
             if arm.streak >= PERMANENT_STREAK:
                 self.error = self.error or error
