@@ -35,8 +35,9 @@ _PATTERNS: tuple[tuple[ErrorCode, str], ...] = (
     (
         "context_length",
         r"context_length_exceeded|exceed_context_size|maximum context length|context (?:window|length|size)|"
-        r"prompt is too long|too many (?:input )?tokens|too_many_tokens|input tokens exceeded|number of input tokens exceed|"
-        r"input is too long|string_above_max_length|exceeds the maximum number of tokens|reduce the length",
+        r"prompt is too long|too many (?:input )?tokens|too_many_tokens|input tokens exceeded|"
+        r"number of input tokens exceed|input is too long|string_above_max_length|"
+        r"exceeds the maximum number of tokens|reduce the length",
     ),
     (
         "content_filter",
