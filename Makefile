@@ -43,7 +43,7 @@ check: $(VENV)/.installed
 	$(BIN)/python docs/check.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="--import-mode=importlib"
+	$(BIN)/python -m pytest tests/bench -m bench -s -o addopts="--import-mode=importlib --strict-markers"
 
 # The only target that needs a tool besides Python: uv, which resolves in seconds.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

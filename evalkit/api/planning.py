@@ -140,4 +140,5 @@ def _pilot(session: Session, suite: Suite, plans: Sequence[RunPlan], stored: Run
                 break
     if len(tables) < 2 or tables[0].provenance == tables[1].provenance:
         return None
-    return compare(tables[1], tables[0], suite.policy, common_items=True, slices=False)
+    pilot = compare(tables[1], tables[0], suite.policy, common_items=True, slices=False)
+    return pilot if pilot.pairing.same_calls * 2 < pilot.pairing.n_paired else None  # one call twice says nothing

@@ -342,6 +342,8 @@ def _arm(
     config = config_for(candidate.model, settings.models)
     arm.cacheable = config.kind in {"openai", "anthropic", "http", "local"}
     arm.replayed = config.kind in {"replay", "local"}
+    if config.kind == "replay" and config.price is None:
+        arm.cost = lambda response: response.cost_usd  # what the recorded call cost, unknown if that was not recorded
     if config.requests_per_minute or config.tokens_per_minute:
         pacer = Pacer(
             session.clock,

@@ -230,6 +230,11 @@ def compare_runs(
     Raises:
         UsageError: they cannot be compared.
     """
+    if candidate.manifest.restricted is not None:
+        raise UsageError(
+            f"run {candidate.id} is restricted ({candidate.manifest.restricted}) and gives no verdict",
+            hint="run the whole suite, without -k and --last-failed",
+        )
     grade_stored(session, candidate, suite)
     if against == STORED:
         reference = stored_reference(session, suite, [candidate])

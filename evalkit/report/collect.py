@@ -30,7 +30,8 @@ __all__ = ["collect_rows", "summarize"]
 def summarize(run: Run) -> list[MetricSummary]:
     """Return one summary for each metric of a run: mean with a 95 % interval, and what was not scored.
 
-    Binary metrics of independent items get a Wilson interval, all others a (cluster-robust) t interval of item means.
+    Binary metrics of independent items get a Wilson interval, all others a (cluster-robust) t interval of item means,
+    kept within the metric's bounds; where all values are at one bound, a Wilson interval over items or clusters.
     """
     table = run.table()
     return [_summary(column, table) for column in table.columns.values()]
@@ -80,9 +81,16 @@ def _interval(
     if column.info.kind == "binary" and clusters is None and column.status.shape[1] == 1:
         wilson_interval = wilson(int(means.sum()), means.size)
         return wilson_interval.low, wilson_interval.high
-    if means.size < 2 or (clusters is not None and int(clusters.max()) < 1):
+    n_units = means.size if clusters is None else int(clusters.max()) + 1
+    if means.size < 2 or n_units < 2:
         return None, None
+    in_bounds = column.info.kind in {"binary", "bounded"}
+    if in_bounds and float(means.min()) == float(means.max()) and float(means[0]) in (0.0, 1.0):
+        all_alike = wilson(int(means[0]) * n_units, n_units)  # no spread to learn from: as many units, all alike
+        return all_alike.low, all_alike.high
     estimate = mean_interval(means, clusters=clusters)
+    if in_bounds and estimate.low is not None and estimate.high is not None:
+        return max(estimate.low, 0.0), min(estimate.high, 1.0)
     return estimate.low, estimate.high
 
 

@@ -47,6 +47,12 @@ def build_policy(
         if file.rules is None
         else _rules(file.rules, problems, known, unsure, defaults)
     )
+    if file.design == "sequential":
+        problems.add(
+            ("policy", "design"),
+            "sequential designs are not decided by this version, and taking one for fixed would be peeking",
+            hint="leave `design` out; `evalkit plan` says how many items a fixed design needs",
+        )
     data = file.model_dump(exclude={"rules"})
     try:
         return validate(Policy, problems.located, at=("policy",), data={**data, "rules": tuple(rules)})

@@ -194,6 +194,7 @@ MALFORMED = [
     (HEAD + GRADERS + "seed: -1\n", "suites/qa.yaml:6:7", "greater than or equal to 0"),
     (HEAD + GRADERS + "baseline: curent\n", "suites/qa.yaml:6:11", "neither 'stored' nor a candidate"),
     (HEAD + GRADERS + "baseline: answer\n", "suites/qa.yaml:6:11", "is the only candidate"),
+    (HEAD + GRADERS + "policy: {design: sequential}\n", "suites/qa.yaml:6:18", "not decided by this version"),
     (HEAD.replace("questions.jsonl", "question.jsonl") + GRADERS, "suites/qa.yaml:1", "there is no file"),
     (HEAD.replace("path: questions.jsonl", "path: questions.jsonl, version: '1'") + GRADERS,
      "suites/qa.yaml:1:10", "no `version`"),
