@@ -14,14 +14,19 @@ help:
 	@echo "make bench   throughput, as ratios to a raw client loop"
 	@echo "make lock    resolve the locks again"
 
-# The small set is enough to run and to gate.
+# Says what is wrong before pip does, which would name a package.
+PYTHON_IS_NEW_ENOUGH = @$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("evalkit needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+
+# The small set is enough to run and to gate. Most of it is never imported, so that it is not compiled in advance.
 $(DEMO)/.installed: requirements-ci.lock pyproject.toml
+	$(PYTHON_IS_NEW_ENOUGH)
 	$(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ci.lock
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-ci.lock
 	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON_IS_NEW_ENOUGH)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
