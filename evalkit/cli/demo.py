@@ -27,8 +27,7 @@ def demo(
     environ = {
         name: value for name, value in load_settings(Path.cwd()).environ.items() if not name.startswith("EVALKIT_")
     }
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    environ["PYTHONPYCACHEPREFIX"] = str(folder / ".pycache")  # a dozen processes: compile once
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a dozen processes: compile once
     environ["NO_COLOR"] = "1"
     environ["CI"] = "true"
     typer.echo(f"Suites and prompts are read from {source}; edit them and the numbers change.")
