@@ -330,10 +330,11 @@ def test_an_outputs_file_that_is_gone_reads_as_none_and_a_changed_one_is_refused
     ("data", "says"),
     [
         (b"not gzip", "not a gzip file"),
-        (gzip.compress(b"nonsense\n"), "f:1 is not an answer"),
-        (gzip.compress(b'{"id": "q", "trial": 0}\n'), "f:1 is not an answer"),
-        (gzip.compress(b'{"id": "q", "trial": -1, "response": {}}\n'), "f:1 is not an answer"),
+        (gzip.compress(b"nonsense\n", mtime=0), "f:1 is not an answer"),
+        (gzip.compress(b'{"id": "q", "trial": 0}\n', mtime=0), "f:1 is not an answer"),
+        (gzip.compress(b'{"id": "q", "trial": -1, "response": {}}\n', mtime=0), "f:1 is not an answer"),
     ],
+    ids=["not gzip", "not JSON", "no response", "a negative trial"],
 )
 def test_damaged_answers_are_refused_with_their_line(data: bytes, says: str) -> None:
     stored = StoredOutputs(file="f", sha256=digest_bytes(data), n=1, complete=True)
