@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import orjson
+
 from evalkit.api.models import Models
 from evalkit.api.session import Session, SessionGrader, git_info, versions
 from evalkit.api.stored_run import Run
@@ -114,6 +116,8 @@ class _Open:
     plan: RunPlan
     manifest: RunManifest
     journal: Journal
+    newly_graded: bool = False
+    """Whether this command added scores, or named other graders than the record did."""
 
 
 async def make_runs(
@@ -373,8 +377,24 @@ def _grade_all(
     session: Session, opened: Sequence[_Open], graders: Sequence[SessionGrader], progress: ProgressSink
 ) -> None:
     for each in opened:
-        grade_run(session.store, each.manifest.id, graders, clock=session.clock, progress=progress)
-        each.journal.event("graded", session.clock.now(), graded_body(graders))
+        each.newly_graded = _grade(session, each.manifest.id, each.journal, graders, progress) is not None
+
+
+def _grade(
+    session: Session, run_id: str, journal: Journal, graders: Sequence[SessionGrader], progress: ProgressSink
+) -> int | None:
+    """Score what has no score yet; return how many were added, None where the record says all of it already."""
+    added = grade_run(session.store, run_id, graders, clock=session.clock, progress=progress)
+    body = graded_body(graders)
+    reader = session.store.read(run_id)
+    try:
+        last = next((text for _, kind, text in reversed(reader.events()) if kind == "graded"), None)
+    finally:
+        reader.close()
+    if not added and last is not None and orjson.loads(last) == body:
+        return None
+    journal.event("graded", session.clock.now(), body)
+    return added
 
 
 def graded_body(graders: Sequence[SessionGrader]) -> list[dict[str, object]]:
@@ -399,7 +419,14 @@ def _close_all(
             body = {"stopped": report.stopped, "cached": report.cached}
             each.journal.event("finished" if complete else "interrupted", session.clock.now(), body)
         if complete and export:
-            export_parquet(session.store, each.manifest.id, {grader.digest: grader.spec.id for grader in graders})
+            _export(session, each.manifest.id, graders, anew=each.newly_graded or report.done_here > 0)
+
+
+def _export(session: Session, run_id: str, graders: Sequence[SessionGrader], *, anew: bool) -> None:
+    """Write a finished run as Parquet, unless what is there still holds."""
+    folder = session.store.folder(run_id)
+    if anew or not all((folder / name).exists() for name in ("outputs.parquet", "scores.parquet")):
+        export_parquet(session.store, run_id, {grader.digest: grader.spec.id for grader in graders})
 
 
 def grade_stored(session: Session, run: Run, suite: Suite, *, progress: ProgressSink = silent) -> int:
@@ -413,12 +440,12 @@ def grade_stored(session: Session, run: Run, suite: Suite, *, progress: Progress
     with session.store.lock(run.id, now):
         journal = session.store.journal(run.id)
         try:
-            added = grade_run(session.store, run.id, graders, clock=session.clock, progress=progress)
-            journal.event("graded", now, graded_body(graders))
-            export_parquet(session.store, run.id, {grader.digest: grader.spec.id for grader in graders})
+            added = _grade(session, run.id, journal, graders, progress)
+            if run.status == "finished":
+                _export(session, run.id, graders, anew=added is not None)
         finally:
             journal.close()
-    return added
+    return added or 0
 
 
 def _stopped(report: ExecuteReport, opened: Sequence[_Open]) -> StoppedError:

@@ -16,6 +16,8 @@ __all__ = ["app", "main"]
 
 _MORE = "More"
 _PANEL = "Commands"
+_CLOSED = 141
+"""As a shell reports a program whose reader went away: neither a pass nor a fail."""
 
 app = typer.Typer(
     cls=SectionedGroup,
@@ -87,9 +89,13 @@ def main() -> None:
 
         typer.echo(render_error(error), err=True)
         raise SystemExit(error.exit_code) from None
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise SystemExit(_CLOSED) from None
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        raise SystemExit(_CLOSED) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
