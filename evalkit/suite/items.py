@@ -63,6 +63,7 @@ def read_csv(path: Path) -> Iterator[Numbered]:
         UsageError: with file and line: not UTF-8, no header, a name twice, a record of another length.
     """
     name = shown(path)
+    csv.field_size_limit(max(csv.field_size_limit(), _CSV_LINE))  # the limit on lines is the one that holds
     with open_regular(path) as raw:
         reader = csv.reader(_csv_lines(raw, name), strict=True)
         header: list[str] | None = None

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -110,7 +109,7 @@ def _read_lines(path: Path) -> Iterator[tuple[str, _Row]]:
 
 
 def _read_csv(path: Path) -> Iterator[tuple[str, _Row]]:
-    csv.field_size_limit(min(_MAX_LINE, sys.maxsize))
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_LINE))
     line = 1
     try:
         with _bytes(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
