@@ -37,8 +37,10 @@ setup: $(VENV)/.installed
 demo: $(DEMO)/.installed
 	@$(DEMO)/bin/evalkit demo
 
+# Coverage is counted where the code runs in the tests' own process; the commands and servers of tests/e2e do not.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/unit tests/contract tests/stat -n 2 --dist worksteal --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests/e2e -n 2 --dist worksteal
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
