@@ -7,35 +7,27 @@ import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import orjson
 
+from evalkit.api.arms import ArmBuilder
 from evalkit.api.models import Models
 from evalkit.api.session import Session, SessionGrader, git_info, versions
 from evalkit.api.stored_run import Run
-from evalkit.base.errors import EvalkitError, StoreError, UsageError
+from evalkit.base.errors import EvalkitError, UsageError
 from evalkit.base.ids import new_run_id
-from evalkit.base.model import JsonObject
 from evalkit.base.registry import suggest
 from evalkit.core.candidate import Candidate
 from evalkit.core.run import RunManifest
 from evalkit.core.score import BUILT_IN_METRICS
 from evalkit.core.suite import Suite
-from evalkit.llm.config import config_for
-from evalkit.llm.limits import Pacer
-from evalkit.llm.model import CallContext
-from evalkit.llm.pricing import Price, cost_usd, find_price, require_price, upper_bound_usd
 from evalkit.llm.retry import RetryPolicy
-from evalkit.llm.tokens import estimate_input_tokens
-from evalkit.llm.wire import ChatRequest, ChatResponse
 from evalkit.runner.budget import Budget
 from evalkit.runner.execute import Arm, ExecuteOptions, ExecuteReport, execute, pending
 from evalkit.runner.grade import grade_run
 from evalkit.runner.plan import RunPlan, plan_run
 from evalkit.runner.progress import ProgressSink, silent
-from evalkit.runner.request import RequestBuilder
 from evalkit.store.analysis import export_parquet
 from evalkit.store.journal import Journal, JournalReader, StoredCall
 
@@ -170,24 +162,6 @@ async def make_runs(
     return runs
 
 
-class _Unopened:
-    """Stands for the model of a run that has nothing left to ask."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.identity: JsonObject = {}
-
-    async def complete(self, request: ChatRequest, context: CallContext) -> ChatResponse:
-        del request
-        raise StoreError(
-            f"call {context.item_id!r} was planned after its run was found complete",
-            hint="repeat the command; if it happens again, please report it",
-        )
-
-    async def aclose(self) -> None:
-        pass
-
-
 def _open_all(
     session: Session, plans: Sequence[RunPlan], graders: Sequence[SessionGrader], stack: ExitStack
 ) -> list[_Open]:
@@ -259,11 +233,11 @@ async def _execute(
     """Ask what has no record yet; open a model only if there is something to ask it."""
     settings = session.settings
     concurrency = options.concurrency or settings.concurrency
-    stored = {id(each): _stored(each) for each in opened}
-    pricing = _Pricing(session, options)
+    cap = options.max_cost_usd if options.max_cost_usd is not None else settings.max_cost_usd
+    builder = ArmBuilder(session, models, capped=cap is not None)
     arms = []
     for each in opened:
-        arm = _arm(session, each, stored[id(each)], pricing, models)
+        arm = builder.build(each.plan, each.journal, _stored(each))
         arms.append(arm)
         _note_resumption(session, each, arm)
     cache = session.store.cache() if _use_cache(session, options) and any(arm.cacheable for arm in arms) else None
@@ -304,68 +278,6 @@ def _stored(each: _Open) -> dict[tuple[int, int, int], StoredCall]:
         return reader.calls()
     finally:
         reader.close()
-
-
-class _Pricing:
-    """Prices by model; an unknown one is refused where spending is capped."""
-
-    def __init__(self, session: Session, options: RunOptions) -> None:
-        self._models = session.settings.models
-        cap = options.max_cost_usd if options.max_cost_usd is not None else session.settings.max_cost_usd
-        self._capped = cap is not None
-
-    def of(self, model: str) -> Price | None:
-        return require_price(model, self._models) if self._capped else find_price(model, self._models)
-
-
-def _arm(
-    session: Session,
-    each: _Open,
-    stored: dict[tuple[int, int, int], StoredCall],
-    pricing: _Pricing,
-    models: Models,
-) -> Arm:
-    plan, settings = each.plan, session.settings
-    candidate = plan.candidate
-    builder = RequestBuilder(candidate, plan.draw)
-    price = pricing.of(candidate.model)
-    arm = Arm(
-        plan=plan,
-        model=_Unopened(candidate.model),
-        journal=each.journal,
-        request=builder.build,
-        body_digest=builder.body_digest,
-        stored=stored,
-        upper_cost=partial(upper_bound_usd, price=price) if price is not None else lambda request: 0.0,  # noqa: ARG005
-        cost=lambda response: response.cost_usd if response.cost_usd is not None else cost_usd(response.usage, price),
-    )
-    if next(pending([arm]), None) is None:
-        return arm
-    _check_requests(plan, builder)
-    arm.model = models.ready(candidate.model)
-    config = config_for(candidate.model, settings.models)
-    arm.cacheable = config.kind in {"openai", "anthropic", "http", "local"}
-    arm.replayed = config.kind in {"replay", "local"}
-    if config.kind == "replay" and config.price is None:
-        arm.cost = lambda response: response.cost_usd  # what the recorded call cost, unknown if that was not recorded
-    if config.requests_per_minute or config.tokens_per_minute:
-        pacer = Pacer(
-            session.clock,
-            requests_per_minute=config.requests_per_minute,
-            tokens_per_minute=config.tokens_per_minute,
-        )
-
-        async def pace(request: ChatRequest) -> None:
-            await pacer.reserve(estimate_input_tokens(request))
-
-        arm.pace = pace
-    return arm
-
-
-def _check_requests(plan: RunPlan, builder: RequestBuilder) -> None:
-    """Build the first request, so that a prompt that fits no item ends the command before any call."""
-    for item in plan.items[:1]:
-        builder.build(item, 0)
 
 
 def _note_resumption(session: Session, each: _Open, arm: Arm) -> None:
