@@ -12,7 +12,7 @@ from evalkit.base.model import JsonObject
 from evalkit.llm.config import ModelConfig, config_for
 from evalkit.llm.limits import Pacer
 from evalkit.llm.model import CallContext
-from evalkit.llm.pricing import Price, cost_usd, find_price, require_price, upper_bound_usd
+from evalkit.llm.pricing import FREE, Price, cost_usd, find_price, require_price, upper_bound_usd
 from evalkit.llm.tokens import estimate_input_tokens
 from evalkit.llm.wire import ChatRequest, ChatResponse
 from evalkit.runner.execute import Arm, pending
@@ -81,6 +81,7 @@ class ArmBuilder:
             cost=_cost(config, price),
             cacheable=config.kind in _CACHEABLE,
             replayed=config.kind in _REPLAYED,
+            free=price is not None and price == FREE,
         )
         if next(pending([arm]), None) is None:
             return arm

@@ -51,6 +51,7 @@ class Arm:
         cacheable: whether an answer of another run to the very same call may be used.
         replayed: whether the request alone decides the answer (a recording, the embedded model), so that asking twice
             is no second, independent call.
+        free: whether no call costs anything, so that one whose fate is unknown cost nothing either.
         answered: calls answered in this execution.
         streak: failures so far that asking again cannot mend.
     """
@@ -66,6 +67,7 @@ class Arm:
     pace: Callable[[ChatRequest], Awaitable[None]] | None = None
     cacheable: bool = True
     replayed: bool = False
+    free: bool = False
     answered: int = 0
     streak: int = 0
 

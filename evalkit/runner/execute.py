@@ -339,13 +339,15 @@ class _Asking:
         self._execution.asking.add(_this_worker())
 
     async def attempt(self, limit_s: float) -> ChatResponse:
-        call, cost = self._call, None
+        call = self._call
+        cost: float | None = 0.0 if self._arm.free else None
         try:
             context = CallContext(call.item.id, call.trial, 0, call.item.inputs, limit_s)
             response = await self._arm.model.complete(self._request, context)
             cost = self._arm.cost(response)
         except ModelError as error:
-            cost = 0.0 if error.status is not None and error.status >= 400 else None
+            if error.status is not None and error.status >= 400:
+                cost = 0.0
             raise
         finally:
             self._execution.asking.discard(_this_worker())

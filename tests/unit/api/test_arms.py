@@ -54,3 +54,11 @@ def test_an_unknown_price_is_unknown_cost_and_refused_under_a_cap(project: Proje
     assert arm.cost(ChatResponse(text="", usage=Usage(input_tokens=1, output_tokens=1))) is None
     with pytest.raises(UsageError, match="price"):
         build(project, config, capped=True)
+
+
+def test_a_free_model_is_free_however_a_call_ends(project: Project) -> None:
+    free = ModelConfig.model_validate(
+        {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "price": {"input": 0, "output": 0}}
+    )
+    assert build(project, free)[0].free
+    assert not build(project, ModelConfig(kind="openai", base_url="http://127.0.0.1:9/v1"))[0].free

@@ -267,8 +267,17 @@ async def test_retries_are_paid_counted_and_waited_for(
     assert (budget.n_calls, budget.spent_usd) == (2, 0.5)
 
 
-async def test_an_attempt_of_unknown_cost_makes_the_answers_cost_unknown_and_keeps_its_reservation(
-    run: Run, make_arm: MakeArm, make_suite: MakeSuite, fake_model: Any, journal: Any, clock: Any
+@pytest.mark.parametrize(("free", "answer_usd", "spent_usd"), [(False, None, 2.5), (True, 0.0, 0.0)])
+async def test_an_attempt_of_unknown_cost_keeps_its_reservation_unless_the_model_is_free(
+    run: Run,
+    make_arm: MakeArm,
+    make_suite: MakeSuite,
+    fake_model: Any,
+    journal: Any,
+    clock: Any,
+    free: bool,
+    answer_usd: float | None,
+    spent_usd: float,
 ) -> None:
     calls: Iterator[Any] = iter([model_error("connection", "reset"), ChatResponse(text="yes")])
 
@@ -280,13 +289,18 @@ async def test_an_attempt_of_unknown_cost_makes_the_answers_cost_unknown_and_kee
 
     budget = Budget(max_cost_usd=5.0)
     arm = make_arm(
-        fake_model(script), journal, make_suite(1), upper_cost=lambda request: 2.0, cost=lambda response: 0.5
+        fake_model(script),
+        journal,
+        make_suite(1),
+        upper_cost=lambda request: 0.0 if free else 2.0,
+        cost=lambda response: 0.0 if free else 0.5,
+        free=free,
     )
     task = asyncio.ensure_future(run(arm, budget=budget))
     await clock.advance(1.0)
     await task
-    assert journal.rows[0][1].response.cost_usd is None
-    assert budget.spent_usd == 2.5
+    assert journal.rows[0][1].response.cost_usd == answer_usd
+    assert budget.spent_usd == spent_usd
 
 
 async def test_failures_that_asking_again_cannot_mend_end_a_run_that_got_no_answer(
