@@ -22,6 +22,7 @@ from evalkit.core.candidate import Candidate
 from evalkit.core.run import RunManifest
 from evalkit.core.score import BUILT_IN_METRICS
 from evalkit.core.suite import Suite
+from evalkit.llm.pricing import require_price
 from evalkit.llm.retry import RetryPolicy
 from evalkit.runner.budget import Budget
 from evalkit.runner.execute import Arm, ExecuteOptions, ExecuteReport, execute, pending
@@ -146,6 +147,9 @@ async def make_runs(
             )
             for name in names
         ]
+        for plan in plans:
+            if _same_plan(session, plan) is None:
+                _check_ready(session, plan.candidate.model, options, models)
         with ExitStack() as stack:
             opened = _open_all(session, plans, graders, stack)
             report = await _execute(session, opened, options, models, stack, progress, stop, budget)
@@ -160,6 +164,13 @@ async def make_runs(
     if report.stopped is not None:
         raise _stopped(report, opened)
     return runs
+
+
+def _check_ready(session: Session, model: str, options: RunOptions, models: Models) -> None:
+    """Refuse what would end the command before its first call, while no empty run is left behind."""
+    if _cost_cap(session, options) is not None:
+        require_price(model, session.settings.models)
+    models.ready(model)
 
 
 def _open_all(
@@ -233,8 +244,7 @@ async def _execute(
     """Ask what has no record yet; open a model only if there is something to ask it."""
     settings = session.settings
     concurrency = options.concurrency or settings.concurrency
-    cap = options.max_cost_usd if options.max_cost_usd is not None else settings.max_cost_usd
-    builder = ArmBuilder(session, models, capped=cap is not None)
+    builder = ArmBuilder(session, models, capped=_cost_cap(session, options) is not None)
     arms = []
     for each in opened:
         arm = builder.build(each.plan, each.journal, _stored(each))
@@ -263,9 +273,13 @@ def new_budget(session: Session, options: RunOptions) -> Budget:
     """Return the budget of a command: its own caps, else the settings'."""
     settings = session.settings
     return Budget(
-        max_cost_usd=options.max_cost_usd if options.max_cost_usd is not None else settings.max_cost_usd,
+        max_cost_usd=_cost_cap(session, options),
         max_calls=options.max_calls if options.max_calls is not None else settings.max_calls,
     )
+
+
+def _cost_cap(session: Session, options: RunOptions) -> float | None:
+    return options.max_cost_usd if options.max_cost_usd is not None else session.settings.max_cost_usd
 
 
 def _use_cache(session: Session, options: RunOptions) -> bool:

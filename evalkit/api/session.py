@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,13 +83,15 @@ class Session:
         if self._plugged:
             return
         self._plugged = True
+        if self.settings.plugins and str(self.settings.root) not in sys.path:
+            sys.path.insert(0, str(self.settings.root))  # a project's own modules, whatever started this process
         for name in self.settings.plugins:
             try:
                 importlib.import_module(name)
             except ImportError as error:
                 raise UsageError(
                     f"plug-in {name!r} cannot be imported: {error}",
-                    hint="install it, put its folder on PYTHONPATH, or remove it from `plugins` in evalkit.toml",
+                    hint="install it, put it beside evalkit.toml, or remove it from `plugins` there",
                 ) from error
 
     def graders(self, suite: Suite) -> tuple[SessionGrader, ...]:

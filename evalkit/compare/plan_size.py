@@ -111,6 +111,11 @@ class _Known:
     upper: float
     source: str
 
+    @property
+    def assumed(self) -> float:
+        """What is planned with: a pilot without a difference does not mean that there will be none."""
+        return self.value or self.upper
+
 
 @dataclass(frozen=True, slots=True)
 class _Size:
@@ -252,7 +257,7 @@ def _rule_plan(
         return RulePlan(rule, decides, note=note)
     psi, margin = known[claim.info.name], claim.margin or 0.0
     if rule.rule == "improve" or margin < _LEAST_MARGIN:
-        se = math.sqrt(psi.value / max(size.n_items if size.sizes is None else size.sizes.size, 1))
+        se = math.sqrt(psi.assumed / max(size.n_items if size.sizes is None else size.sizes.size, 1))
         return RulePlan(
             rule,
             decides,
@@ -267,7 +272,7 @@ def _rule_plan(
 
 
 def _regression_plan(rule: MetricRule, margin: float, psi: _Known, size: _Size) -> RulePlan:
-    se = math.sqrt(psi.value / max(size.n_items, 1))
+    se = math.sqrt(psi.assumed / max(size.n_items, 1))
     others = [other for other in ALTERNATIVE_MARGINS if not math.isclose(other, margin)]
     cap = 1.0 if size.sizes is None else size.policy.max_cluster_effect
     return RulePlan(
@@ -277,11 +282,11 @@ def _regression_plan(rule: MetricRule, margin: float, psi: _Known, size: _Size) 
         psi.source,
         psi.upper,
         detectable_effect(se, alpha=size.policy.alpha, power=size.policy.power),
-        size.chance(psi.value, margin).value if margin < cap else None,
+        size.chance(psi.assumed, margin).value if margin < cap else None,
         size.needed(psi.upper, margin) if margin < cap else None,
         size.floor(margin) if size.sizes is not None and margin < cap else None,
         tuple(
-            Alternative(other, size.chance(psi.value, other).value, size.needed(psi.upper, other))
+            Alternative(other, size.chance(psi.assumed, other).value, size.needed(psi.upper, other))
             for other in others
             if other < cap
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = ["Demonstration"]
 _METRIC = "correct"
 _ENOUGH = 0.9
 _SMALL = 40
+_LOGGING_S = 90.0
 _SLOW_MS = 40
 
 
@@ -35,12 +37,14 @@ class Demonstration:
         environ: the environment of its commands.
         say: prints a line.
         clock: for the time it took.
+        logging: the process that logs to MLflow while the play goes on.
     """
 
     folder: Path
     environ: Mapping[str, str]
     say: Callable[[str], None]
     clock: Clock
+    logging: subprocess.Popen[bytes] | None = None
 
     def play(self) -> None:
         """Play all acts.
@@ -49,15 +53,30 @@ class Demonstration:
             EvalkitError: a command did not end as its act says.
         """
         started = self.clock.monotonic()
-        with model_server(folder=self.folder, environ=self.environ) as url:
-            self.configure(url)
-            self.say(f"The embedded model answers at {url}. It is rule-based, not an LLM: for demonstration and tests.")
-            base = self.same_prompt_twice()
-            self.regression(base)
-            self.mended()
-            self.too_small()
-        self.killed()
+        try:
+            with model_server(folder=self.folder, environ=self.environ) as url:
+                self.configure(url)
+                self.say(f"The embedded model answers at {url}. Rules, not an LLM: for demonstration and tests.")
+                base = self.same_prompt_twice()
+                self.regression(base)
+                self.mended()
+                self.too_small()
+            self.killed()
+            self.logged()
+        finally:
+            if self.logging is not None and self.logging.poll() is None:
+                self.logging.kill()
+                self.logging.wait()
         self.closing(self.clock.monotonic() - started)
+
+    def logged(self) -> None:
+        """Wait until the verdict of the regression is in MLflow, and say where."""
+        if self.logging is None or self.logging.wait(timeout=_LOGGING_S) != 1:
+            raise EvalkitError("the verdict was not logged to MLflow", hint="please report this")
+        waiting = list((self.folder / ".evalkit/outbox").glob("*.json"))
+        if waiting or not (self.folder / ".evalkit/mlflow.db").exists():
+            raise EvalkitError("the verdict is still in the outbox", hint="`evalkit sync` in that folder says why")
+        self.say(f"MLflow has the failed verdict: sqlite:///{self.folder}/.evalkit/mlflow.db")
 
     def configure(self, url: str) -> None:
         """Point the models called ``local/…`` at the server."""
@@ -132,6 +151,9 @@ class Demonstration:
         )  # fmt: skip
         self.compared_naively()
         self.show(done)
+        words = ("gate", SUITE, "-c", "shortened", "--draw", "wednesday", "--out", "reports/logged", "--quiet")
+        self.logging = start_command(*words, folder=self.folder, environ=self.environ)
+        self.say("Meanwhile the same verdict is logged to MLflow.")
 
     def mended(self) -> None:
         """Gate the prompt with the instruction put back."""

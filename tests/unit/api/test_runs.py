@@ -119,11 +119,11 @@ def test_answers_are_shared_between_runs_only_with_the_cache(project: Project) -
         project.run(third, options=RunOptions(max_calls=0, cache=False, export=False))
 
 
-def test_a_missing_key_stops_before_the_first_call_and_leaves_nothing_running(project: Project) -> None:
+def test_a_missing_key_stops_before_the_first_call_and_leaves_no_empty_run(project: Project) -> None:
     suite = project.suite(SUITE.replace("local/extract-1", "openai/gpt-5-mini"))
     with pytest.raises(MissingKeyError):
         project.run(suite)
-    assert [manifest.status for manifest in project.session.store.manifests()] == ["interrupted"]
+    assert list(project.session.store.manifests()) == []
 
 
 def test_an_unknown_price_is_refused_where_spending_is_capped(project: Project) -> None:

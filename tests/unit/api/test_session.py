@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,13 @@ def test_git_is_described_where_there_is_a_repository(tmp_path: Path) -> None:
 
 def test_versions_name_what_could_explain_a_difference() -> None:
     assert {"evalkit", "python"} <= versions().keys()
+
+
+def test_a_plug_in_beside_the_settings_is_found_whatever_started_the_process(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "our_own_checks_1.py").write_text("LOADED = True\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in {"", str(project.folder)}])
+    session = Session(replace(project.session.settings, plugins=("our_own_checks_1",)))
+    session.load_plugins()
+    assert sys.modules.pop("our_own_checks_1").LOADED
