@@ -25,6 +25,10 @@ from evalkit.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalkit.api.session import Session
+    from evalkit.core.suite import Suite
     from evalkit.core.verdict import Verdict
 
 __all__ = ["compare", "exit_code", "gate"]
@@ -81,6 +85,8 @@ def gate(
         no_cache=no_cache,
     )
     sink = open_sink(session)
+    if not quiet and not as_json:
+        _foretell(session, loaded, names=candidate, against=against, limit=limit, draw=draw)
     interrupted = Interrupted()
     with ending(interrupted), ProgressDisplay(plain=session.settings.ci, silent=quiet or as_json) as progress:
         gated = run_until_interrupted(
@@ -101,6 +107,33 @@ def gate(
     if sink is not None:
         log_all(sink, session, gated, written, quiet=quiet or as_json)
     raise typer.Exit(exit_code([each.verdict for each in gated]))
+
+
+def _foretell(
+    session: Session,
+    suites: Sequence[Suite],
+    *,
+    names: Sequence[str] | None,
+    against: str | None,
+    limit: int | None,
+    draw: str,
+) -> None:
+    """Say on stderr, before the first call, how likely each policy is to pass a candidate that has not changed."""
+    import asyncio
+
+    from evalkit.api.planning import plan_suite
+    from evalkit.report.figures import percent
+
+    for suite in suites:
+        plan = asyncio.run(plan_suite(session, suite, names=names, against=against, limit=limit, draw=draw))
+        chance = plan.size.probability_unchanged_passes
+        if chance is not None:
+            bases = {rule.source for rule in plan.size.rules if rule.source}
+            typer.echo(
+                f"{suite.name}: {plan.n_items} items; an unchanged candidate passes with probability {percent(chance)}"
+                f" ({', '.join(sorted(bases))})",
+                err=True,
+            )
 
 
 def compare(
