@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -65,7 +66,7 @@ class Demonstration:
             self.logged()
         finally:
             if self.logging is not None and self.logging.poll() is None:
-                self.logging.kill()
+                os.killpg(self.logging.pid, signal.SIGKILL)  # it has a process of its own for the upload
                 self.logging.wait()
         self.closing(self.clock.monotonic() - started)
 

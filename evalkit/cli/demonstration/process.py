@@ -63,13 +63,14 @@ def run_command(*words: str, folder: Path, environ: Mapping[str, str], expect: t
 
 
 def start_command(*words: str, folder: Path, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start ``evalkit WORDS`` and return its process; the caller ends it."""
+    """Start ``evalkit WORDS`` as the leader of a process group and return its process; the caller ends it."""
     return subprocess.Popen(  # noqa: S603 - our own command line
         evalkit_command(*words),
         cwd=folder,
         env=dict(environ),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
